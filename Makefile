@@ -1,0 +1,57 @@
+# The front door. `make run` and `make test` are all a newcomer needs; both make the environment first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test ui check format bench soak contract lock clean
+
+help: ## what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+setup: $(VENV)/.ready ## the locked environment in .venv
+
+$(VENV)/.ready: requirements/lock.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	@echo "installing the locked environment into $(VENV) (about a minute)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/lock.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: setup ## every night of the Complete Journey: from files to tables and campaign lists
+	$(BIN)/userops backfill --source complete_journey
+	$(BIN)/userops summary
+
+test: setup ## the tests
+	$(BIN)/python -m pytest
+
+ui: setup ## the Dagster UI on localhost:3000
+	$(BIN)/userops ui
+
+check: setup ## lint, types, formats, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/sqlfmt --check --quiet --line-length 120 dbt_project userops_pipeline/sources
+	$(BIN)/userops rules check
+
+format: setup ## write the formats that `make check` asks for
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
+	$(BIN)/sqlfmt --quiet --line-length 120 dbt_project userops_pipeline/sources
+
+bench: setup ## where the time of a full build and of one night goes
+	$(BIN)/python -m tests.bench.nightly
+
+soak: setup ## the long repetitions: 60 nights three ways, kills at every step
+	$(BIN)/python -m pytest -m soak
+
+contract: setup ## write dbt's sources and staging YAML from the contract
+	$(BIN)/python -c "from userops_pipeline.core import contract, home; (home.DBT_PROJECT_DIR / 'models/staging/_contract.yml').write_text(contract.dbt_yaml(), encoding='utf-8')"
+
+lock: ## pin the dependencies again (needs uv)
+	uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras --generate-hashes --no-header --no-emit-index-url --no-annotate --no-strip-extras -o requirements/lock.txt
+
+clean: ## remove what runs wrote, not the environment
+	rm -rf data/lake data/warehouse data/published data/exports data/dagster data/alerts.log

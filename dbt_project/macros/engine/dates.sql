@@ -1,0 +1,45 @@
+{#- Dates and times as each engine writes them. A model never spells one of these itself. -#}
+{#- The business date of a UTC timestamp in the zone of that name. -#}
+{% macro business_date(timestamp, zone) -%}
+    {{ return(adapter.dispatch("business_date", "userops")(timestamp, zone)) }}
+{%- endmacro %}
+
+{% macro duckdb__business_date(timestamp, zone) -%}
+    cast(timezone({{ zone }}, timezone('UTC', {{ timestamp }})) as date)
+{%- endmacro %}
+
+{#- The hour 0..23 of a UTC timestamp in the zone of that name. -#}
+{% macro business_hour(timestamp, zone) -%}
+    {{ return(adapter.dispatch("business_hour", "userops")(timestamp, zone)) }}
+{%- endmacro %}
+
+{% macro duckdb__business_hour(timestamp, zone) -%}
+    cast(extract(hour from timezone({{ zone }}, timezone('UTC', {{ timestamp }}))) as integer)
+{%- endmacro %}
+
+{#- The day of the week of a date: Monday is 1, Sunday is 7. -#}
+{% macro iso_weekday(date) -%} {{ return(adapter.dispatch("iso_weekday", "userops")(date)) }} {%- endmacro %}
+
+{% macro duckdb__iso_weekday(date) -%} cast(isodow({{ date }}) as integer) {%- endmacro %}
+
+{#- The date that many days later (earlier when negative). -#}
+{% macro days_after(date, days) -%} {{ return(adapter.dispatch("days_after", "userops")(date, days)) }} {%- endmacro %}
+
+{% macro duckdb__days_after(date, days) -%} cast({{ date }} + cast({{ days }} as integer) as date) {%- endmacro %}
+
+{#- Whole days from one date to another, as a bigint. -#}
+{% macro days_between(from_date, to_date) -%}
+    {{ return(adapter.dispatch("days_between", "userops")(from_date, to_date)) }}
+{%- endmacro %}
+
+{% macro duckdb__days_between(from_date, to_date) -%} cast({{ to_date }} - {{ from_date }} as bigint) {%- endmacro %}
+
+{#- Every date from one to another as a relation with the column `night_on`; both bounds are columns of `relation`. -#}
+{% macro nights(relation, from_column, to_column) -%}
+    {{ return(adapter.dispatch("nights", "userops")(relation, from_column, to_column)) }}
+{%- endmacro %}
+
+{% macro duckdb__nights(relation, from_column, to_column) -%}
+    select cast(unnest(generate_series({{ from_column }}, {{ to_column }}, interval 1 day)) as date) as night_on
+    from {{ relation }}
+{%- endmacro %}

@@ -1,0 +1,9 @@
+with clock as (select as_of, window_from, first_on, business_zone from {{ source("run", "clock") }})
+
+select
+    as_of,
+    greatest(window_from, first_on) as window_from,
+    first_on,
+    case when window_from <= first_on then cast('0001-01-01' as date) else window_from end as facts_from,
+    business_zone
+from clock

@@ -1,0 +1,45 @@
+with
+    clock as (select as_of from {{ ref("int_clock") }}),
+    users as (
+        select
+            user_id,
+            name,
+            email,
+            phone,
+            coalesce(is_test, false) as is_test,
+            row_number() over (
+                partition by user_id order by arrived_on desc, source_row desc, source_name desc, source_file desc
+            ) as version_rank
+        from {{ source("raw", "users") }}
+        where arrived_on <= (select as_of from clock)
+    ),
+    consents as (
+        select
+            user_id,
+            channel,
+            contact_point,
+            row_number() over (partition by user_id, channel order by changed_at desc, contact_point) as consent_rank
+        from {{ ref("int_consent") }}
+    ),
+    points as (
+        select user_id, 'email' as channel, email as contact_point
+        from users
+        where version_rank = 1
+        union all
+        select user_id, 'sms' as channel, phone as contact_point
+        from users
+        where version_rank = 1
+        union all
+        select user_id, 'phone' as channel, phone as contact_point
+        from users
+        where version_rank = 1
+        union all
+        select user_id, channel, contact_point
+        from consents
+        where consent_rank = 1 and channel not in ('email', 'sms', 'phone')
+    )
+
+select points.user_id, points.channel, points.contact_point, users.name, users.email, users.phone
+from points
+inner join users on points.user_id = users.user_id and users.version_rank = 1
+where points.contact_point is not null and not users.is_test

@@ -1,0 +1,35 @@
+with
+    clock as (select business_zone from {{ ref("int_clock") }}),
+    orders as (
+        select
+            order_id,
+            user_id,
+            ordered_at,
+            ordered_on,
+            paid_at,
+            status,
+            amount,
+            discount_amount,
+            currency,
+            merchant_id,
+            is_plan
+        from {{ ref("stg_orders") }}
+    )
+
+select
+    orders.order_id,
+    orders.user_id,
+    orders.ordered_at,
+    orders.ordered_on,
+    orders.paid_at,
+    orders.status,
+    orders.amount,
+    coalesce(orders.discount_amount, 0) as discount_amount,
+    orders.currency,
+    orders.merchant_id,
+    coalesce(orders.is_plan, false) as is_plan,
+    orders.status not in ('cancelled', 'refunded', 'void') and orders.amount > 0 as is_purchase,
+    {{ iso_weekday("orders.ordered_on") }} as weekday,
+    {{ business_hour("orders.ordered_at", "clock.business_zone") }} as hour_of_day
+from orders
+cross join clock

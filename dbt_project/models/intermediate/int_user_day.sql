@@ -1,0 +1,141 @@
+{{ windowed("activity_on", start="facts_from") }}
+
+with
+    clock as (select as_of, facts_from from {{ ref("int_clock") }}),
+    activity as (
+        select user_id, activity_on, source_table, activity, is_own, value
+        from {{ ref("int_activity") }}
+        where
+            user_id is not null
+            and source_table not in ('users', 'order_items')
+            and activity_on >= (select facts_from from clock)
+            and activity_on <= (select as_of from clock)
+    ),
+    purchases as (
+        select order_id, user_id, ordered_on, amount, discount_amount, merchant_id, weekday, hour_of_day
+        from {{ ref("int_order") }}
+        where is_purchase and user_id is not null
+    ),
+    lines as (select order_id from {{ ref("stg_order_items") }} where not coalesce(is_return, false)),
+    touches as (select user_id, campaign_id, sent_on from {{ ref("stg_touches") }} where campaign_id is not null),
+    category_days as (
+        select user_id, activity_on, category, spend_amount, cumulative_amount
+        from {{ ref("int_user_category_day") }}
+        where activity_on >= (select facts_from from clock)
+    ),
+
+    activity_days as (
+        select
+            user_id,
+            activity_on,
+            max(case when is_own then 1 else 0 end) as is_active,
+            sum(case when source_table = 'events' then 1 else 0 end) as event_count,
+            sum(case when activity = 'refund' then value else 0 end) as refund_amount,
+            sum(case when activity = 'touch_sent' then 1 else 0 end) as touch_count,
+            sum(case when activity = 'touch_opened' then 1 else 0 end) as open_count,
+            sum(case when activity = 'touch_clicked' then 1 else 0 end) as click_count,
+            sum(case when activity = 'touch_unsubscribed' then 1 else 0 end) as unsubscribe_count,
+            sum(case when activity = 'touch_complained' then 1 else 0 end) as complaint_count,
+            sum(case when activity = 'incentive_used' then 1 else 0 end) as redemption_count,
+            sum(case when activity = 'payment_failure' then 1 else 0 end) as payment_failure_count,
+            sum(case when activity = 'order_cancelled' then 1 else 0 end) as cancelled_order_count,
+            sum(case when activity = 'ticket_opened' then 1 else 0 end) as ticket_count,
+            sum(case when source_table = 'referrals' then 1 else 0 end) as referral_count,
+            sum(case when source_table = 'feedback' then 1 else 0 end) as feedback_count,
+            sum(case when source_table = 'content' then 1 else 0 end) as content_count
+        from activity
+        group by user_id, activity_on
+    ),
+    purchase_days as (
+        select
+            user_id,
+            ordered_on,
+            count(*) as order_count,
+            sum(amount) as spend_amount,
+            sum(discount_amount) as discount_amount,
+            max(amount) as largest_order_amount,
+            sum(case when weekday >= 6 then 1 else 0 end) as weekend_order_count,
+            sum(case when hour_of_day >= 18 then 1 else 0 end) as evening_order_count,
+            {{ days_between("lag(ordered_on) over (partition by user_id order by ordered_on)", "ordered_on") }}
+            as gap_days
+        from purchases
+        group by user_id, ordered_on
+    ),
+    line_days as (
+        select purchases.user_id, purchases.ordered_on, count(*) as item_count
+        from purchases
+        inner join lines on purchases.order_id = lines.order_id
+        where purchases.ordered_on >= (select facts_from from clock)
+        group by purchases.user_id, purchases.ordered_on
+    ),
+    first_stores as (
+        select user_id, merchant_id, min(ordered_on) as first_on
+        from purchases
+        where merchant_id is not null
+        group by user_id, merchant_id
+    ),
+    store_days as (select user_id, first_on, count(*) as new_store_count from first_stores group by user_id, first_on),
+    first_campaigns as (
+        select user_id, campaign_id, min(sent_on) as first_on from touches group by user_id, campaign_id
+    ),
+    campaign_days as (
+        select user_id, first_on, count(*) as new_campaign_count from first_campaigns group by user_id, first_on
+    ),
+    top_category_days as (
+        select
+            user_id,
+            activity_on,
+            sum(spend_amount) as category_spend_amount,
+            sum(case when cumulative_amount = spend_amount then 1 else 0 end) as new_category_count,
+            max({{ ranked_text("cumulative_amount", "category") }}) as top_category_rank
+        from category_days
+        group by user_id, activity_on
+    )
+
+select
+    activity_days.user_id,
+    activity_days.activity_on,
+    {{ days_between("cast('1970-01-01' as date)", "activity_days.activity_on") }} as day_number,
+    cast(activity_days.is_active as bigint) as active_days,
+    cast(coalesce(purchase_days.order_count, 0) as bigint) as order_count,
+    cast(coalesce(purchase_days.spend_amount, 0) as decimal(18, 2)) as spend_amount,
+    cast(coalesce(purchase_days.discount_amount, 0) as decimal(18, 2)) as discount_amount,
+    cast(coalesce(line_days.item_count, 0) as bigint) as item_count,
+    cast(purchase_days.largest_order_amount as decimal(18, 2)) as largest_order_amount,
+    cast(coalesce(purchase_days.weekend_order_count, 0) as bigint) as weekend_order_count,
+    cast(coalesce(purchase_days.evening_order_count, 0) as bigint) as evening_order_count,
+    purchase_days.gap_days,
+    cast(coalesce(store_days.new_store_count, 0) as bigint) as new_store_count,
+    cast(coalesce(top_category_days.new_category_count, 0) as bigint) as new_category_count,
+    cast(coalesce(top_category_days.category_spend_amount, 0) as decimal(18, 2)) as category_spend_amount,
+    top_category_days.top_category_rank,
+    cast(activity_days.refund_amount as decimal(18, 2)) as refund_amount,
+    cast(activity_days.event_count as bigint) as event_count,
+    cast(activity_days.touch_count as bigint) as touch_count,
+    cast(activity_days.open_count as bigint) as open_count,
+    cast(activity_days.click_count as bigint) as click_count,
+    cast(activity_days.unsubscribe_count as bigint) as unsubscribe_count,
+    cast(activity_days.complaint_count as bigint) as complaint_count,
+    cast(coalesce(campaign_days.new_campaign_count, 0) as bigint) as new_campaign_count,
+    cast(activity_days.redemption_count as bigint) as redemption_count,
+    cast(activity_days.payment_failure_count as bigint) as payment_failure_count,
+    cast(activity_days.cancelled_order_count as bigint) as cancelled_order_count,
+    cast(activity_days.ticket_count as bigint) as ticket_count,
+    cast(activity_days.referral_count as bigint) as referral_count,
+    cast(activity_days.feedback_count as bigint) as feedback_count,
+    cast(activity_days.content_count as bigint) as content_count
+from activity_days
+left join
+    purchase_days
+    on activity_days.user_id = purchase_days.user_id
+    and activity_days.activity_on = purchase_days.ordered_on
+left join line_days on activity_days.user_id = line_days.user_id and activity_days.activity_on = line_days.ordered_on
+left join store_days on activity_days.user_id = store_days.user_id and activity_days.activity_on = store_days.first_on
+left join
+    campaign_days
+    on activity_days.user_id = campaign_days.user_id
+    and activity_days.activity_on = campaign_days.first_on
+left join
+    top_category_days
+    on activity_days.user_id = top_category_days.user_id
+    and activity_days.activity_on = top_category_days.activity_on

@@ -1,0 +1,1 @@
+{{ conformed("channel_costs") }}

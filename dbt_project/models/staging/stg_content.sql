@@ -1,0 +1,1 @@
+{{ conformed("content", at="created_at") }}

@@ -1,0 +1,1 @@
+{{ conformed("events", at="event_at") }}

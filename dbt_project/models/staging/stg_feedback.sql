@@ -1,0 +1,1 @@
+{{ conformed("feedback", at="given_at") }}

@@ -1,0 +1,1 @@
+{{ conformed("incentives", at="issued_at") }}

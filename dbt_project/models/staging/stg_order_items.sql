@@ -1,0 +1,1 @@
+{{ conformed("order_items", at="ordered_at") }}

@@ -1,0 +1,1 @@
+{{ conformed("orders", at="ordered_at") }}

@@ -1,0 +1,1 @@
+{{ conformed("payments", at="attempted_at") }}

@@ -1,0 +1,1 @@
+{{ conformed("referrals", at="step_at") }}

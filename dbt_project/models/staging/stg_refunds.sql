@@ -1,0 +1,1 @@
+{{ conformed("refunds", at="refunded_at") }}

@@ -1,0 +1,1 @@
+{{ conformed("tickets", at="opened_at") }}

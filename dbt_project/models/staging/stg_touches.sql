@@ -1,0 +1,1 @@
+{{ conformed("touches", at="sent_at") }}

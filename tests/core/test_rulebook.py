@@ -1,0 +1,574 @@
+"""Promises of the rulebook: every refusal beside the good rule it differs from, and answers that match the tables.
+
+Add a case to REFUSED when a new check is written: one change to a clean rulebook and words its sentence must hold.
+Must not need dbt, except in the one test that reads the real project.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from userops_pipeline.core import rulebook
+from userops_pipeline.core.rulebook.condition import Typist, contradiction, guard
+
+PROJECT = Path(__file__).parents[2]
+TOOLS = {"csv_file", "webhook"}
+FEATURES = {
+    "user_id": "varchar",
+    "as_of": "date",
+    "order_count": "bigint",
+    "order_count_30d": "bigint",
+    "spend_amount": "decimal(18,2)",
+    "discount_share": "double",
+    "last_order_on": "date",
+    "city_tier": "varchar",
+    "is_member": "boolean",
+}
+KPI = {"name": "orders", "sql": "avg(case when order_count_30d > 0 then 1.0 else 0.0 end)"}
+
+
+def stage(name: str, when: str | bool, segment: str) -> dict[str, Any]:
+    words = {key: f"{key} of {name}" for key in ("state", "goal", "touchpoint", "action", "content")}
+    return {"name": name, "label": name, "when": when, "kpi": KPI, "segment": segment, **words}
+
+
+def exposure(name: str, segment: str, **changes: Any) -> dict[str, Any]:
+    meta = {"tool": "csv_file", "segment": segment, "mode": "mirror", "match_key": "user_id", "channel": "postal", "purpose": "marketing"}
+    return {
+        "name": name,
+        "label": name,
+        "original_file_path": "models/exports/exposures.yml",
+        "config": {"meta": {**meta, "fields": {"stage": "stage", "to": "contact_point"}, **changes}},
+        "depends_on": {"nodes": ["model.userops.audiences"]},
+    }
+
+
+def model(name: str, columns: dict[str, Any], meta: dict[str, Any] | None = None) -> dict[str, Any]:
+    described = {key: {"name": key, **(value if isinstance(value, dict) else {"data_type": value})} for key, value in columns.items()}
+    return {
+        "resource_type": "model",
+        "name": name,
+        "patch_path": f"userops://models/{name}.yml",
+        "columns": described,
+        "config": {"meta": meta or {}},
+    }
+
+
+def flag(**meta: Any) -> dict[str, Any]:
+    return {"data_type": "boolean", "config": {"meta": {"label": "L", "owner": "crm", **meta}}}
+
+
+def manifest() -> dict[str, Any]:
+    """A clean little project: three stages, two tags, four segments, two funnels, two lists."""
+    activity = {"user_id": "varchar", "activity": "varchar", "activity_on": "date", "object_id": "varchar", "campaign_id": "varchar"}
+    ladder = [
+        {"name": "first_order", "label": "1", "when": "activity = 'order'"},
+        {"name": "second_order", "label": "2", "when": "activity = 'order'", "within_days": 30},
+    ]
+    response = [
+        {"name": "targeted", "label": "1", "when": "activity = 'touch'"},
+        {"name": "redeemed", "label": "2", "when": "activity = 'redemption'", "within_days": 90, "same_object": True},
+    ]
+    tags = {
+        "user_id": {"data_type": "varchar", "config": {"meta": {"label": "L"}}},
+        "price_sensitive": flag(family="value", when="discount_share >= 0.5 and order_count >= 2"),
+        "big_city": flag(family="who", when="city_tier in ('1', '2')"),
+    }
+    segments = {
+        "user_id": "varchar",
+        "newcomers": flag(include=["stage = 'interest'"]),
+        "buyers": flag(include=["order_count > 0", "not coalesce(is_member, false)"], exclude=["price_sensitive"]),
+        "win_back": flag(include=["stage = 'lapsed'"], exclude=[{"segment": "buyers"}, "big_city"]),
+    }
+    funnels = [
+        {"name": "purchase_ladder", "label": "L", "unit": "user", "steps": ladder},
+        {"name": "campaign_response", "label": "L", "unit": "user_object", "object": "campaign_id", "steps": response},
+    ]
+    groups = [
+        {"name": "champions", "label": "L", "when": "r >= 4 and fm >= 4"},
+        {"name": "others", "label": "L", "when": True},
+    ]
+    models = [
+        model("int_user_features", FEATURES),
+        model("int_activity", activity),
+        model("user_profile", {**FEATURES, "stage": "varchar"}),
+        model(
+            "user_lifecycle",
+            {"user_id": "varchar", "stage": "varchar", "since_on": "date"},
+            {
+                "stages": [
+                    stage("loyal", "order_count >= 2 and order_count_30d > 0", "buyers"),
+                    stage("interest", "order_count = 0", "newcomers"),
+                    stage("lapsed", True, "win_back"),
+                ]
+            },
+        ),
+        model("user_tags", tags),
+        model("user_segments", segments),
+        model("user_rfm", {"user_id": "varchar"}, {"groups": groups}),
+        model("funnel_conversion", {"funnel": "varchar"}, {"funnels": funnels}),
+    ]
+    exposures = [exposure("welcome", "newcomers"), exposure("thank_you", "buyers", tool="webhook"), exposure("come_back", "win_back")]
+    return {
+        "nodes": {f"model.userops.{each['name']}": each for each in models},
+        "exposures": {f"exposure.userops.{each['name']}": each for each in exposures},
+    }
+
+
+def meta_of(document: dict[str, Any], name: str) -> dict[str, Any]:
+    return document["nodes"][f"model.userops.{name}"]["config"]["meta"]
+
+
+def column_meta(document: dict[str, Any], name: str, column: str) -> dict[str, Any]:
+    return document["nodes"][f"model.userops.{name}"]["columns"][column]["config"]["meta"]
+
+
+def list_meta(document: dict[str, Any], name: str) -> dict[str, Any]:
+    return document["exposures"][f"exposure.userops.{name}"]["config"]["meta"]
+
+
+Change = Callable[[dict[str, Any]], Any]
+
+
+def tag_when(sql: Any) -> Change:
+    return lambda document: column_meta(document, "user_tags", "price_sensitive").update(when=sql)
+
+
+def stage_change(number: int, **changes: Any) -> Change:
+    return lambda document: meta_of(document, "user_lifecycle")["stages"][number].update(changes)
+
+
+def kpi_sql(sql: str) -> Change:
+    return stage_change(0, kpi={"name": "k", "sql": sql})
+
+
+def segment_change(name: str, **changes: Any) -> Change:
+    return lambda document: column_meta(document, "user_segments", name).update(changes)
+
+
+def list_change(**changes: Any) -> Change:
+    return lambda document: list_meta(document, "welcome").update(changes)
+
+
+def funnel_step(funnel: int, number: int, **changes: Any) -> Change:
+    return lambda document: meta_of(document, "funnel_conversion")["funnels"][funnel]["steps"][number].update(changes)
+
+
+def groups(*whens: str | bool) -> Change:
+    entries = [{"name": f"group_{chr(97 + number)}", "label": "L", "when": when} for number, when in enumerate(whens)]
+    return lambda document: meta_of(document, "user_rfm").update(groups=entries)
+
+
+def new_column(table: str, name: str, meta: dict[str, Any]) -> Change:
+    return lambda document: document["nodes"][f"model.userops.{table}"]["columns"].update({name: {"name": name, **flag(**meta)}})
+
+
+def drop(change: str) -> Change:
+    return lambda document: list_meta(document, "welcome").pop(change)
+
+
+A_TAG = {"family": "value", "when": "order_count > 1"}
+
+# (what is wrong, the change that makes it so, the rule named, words of the sentence)
+REFUSED: list[tuple[str, Change, str, str]] = [
+    ("unknown column", tag_when("discount_shar >= 0.5"), "tag price_sensitive", "did you mean 'discount_share'?"),
+    ("text with number", tag_when("city_tier > 2"), "tag price_sensitive", "Cannot compare values of type VARCHAR"),
+    ("number with text", tag_when("order_count > 'two'"), "tag price_sensitive", "compares number with text"),
+    ("boolean with number", tag_when("is_member = 1"), "tag price_sensitive", "compares boolean with number"),
+    ("sum of booleans", tag_when("is_member + is_member > 1"), "tag price_sensitive", "types do not fit"),
+    ("text as boolean", tag_when("city_tier and is_member"), "tag price_sensitive", "not true or false"),
+    ("number as boolean", tag_when("not order_count"), "tag price_sensitive", "not true or false"),
+    ("not a boolean", tag_when("order_count + 1"), "tag price_sensitive", "must give true or false"),
+    ("text for a date", tag_when("last_order_on > 'yesterday'"), "tag price_sensitive", "not a date"),
+    ("mixed list", tag_when("city_tier in ('1', 2)"), "tag price_sensitive", "number with text"),
+    ("mixed case", tag_when("case when order_count then true else false end"), "tag price_sensitive", "not true or false"),
+    ("division by 0", tag_when("spend_amount / order_count > 5"), "tag price_sensitive", "nullif(order_count, 0)"),
+    ("cast that can fail", tag_when("cast(city_tier as integer) > 2"), "tag price_sensitive", "try_cast(city_tier as"),
+    ("subquery", tag_when("order_count > (select 1)"), "tag price_sensitive", "subquery"),
+    ("subquery in a list", tag_when("order_count in (select 1)"), "tag price_sensitive", "subquery"),
+    ("exists", tag_when("exists (select 1)"), "tag price_sensitive", "subquery"),
+    ("a whole query", tag_when("select true"), "tag price_sensitive", "subquery"),
+    ("aggregate in a row", tag_when("sum(order_count) > 1"), "tag price_sensitive", "aggregate sum()"),
+    ("window in a row", tag_when("row_number() over () = 1"), "tag price_sensitive", "window function"),
+    ("file reader", tag_when("read_csv('/etc/passwd') is null"), "tag price_sensitive", "is not allowed"),
+    ("text reader", tag_when("read_text('/etc/passwd') = 'x'"), "tag price_sensitive", "read_text() is not allowed"),
+    ("environment", tag_when("getenv('HOME') = 'x'"), "tag price_sensitive", "getenv() is not allowed"),
+    ("clock", tag_when("last_order_on < current_date"), "tag price_sensitive", "is not allowed"),
+    ("chance", tag_when("random() < 0.5"), "tag price_sensitive", "is not allowed"),
+    ("another table", tag_when("raw.users.email is not null"), "tag price_sensitive", "names a table"),
+    ("statement", tag_when("drop table users"), "tag price_sensitive", "not allowed"),
+    ("two statements", tag_when("order_count > 1; drop table users"), "tag price_sensitive", "semicolon"),
+    ("trailing semicolon", tag_when("order_count > 1;"), "tag price_sensitive", "semicolon"),
+    ("comment", tag_when("order_count > 1 -- or not"), "tag price_sensitive", "comment"),
+    ("comment inside", tag_when("order_count /* */ > 1"), "tag price_sensitive", "comment"),
+    ("unbalanced", tag_when("order_count > 1) or (true"), "tag price_sensitive", "not SQL"),
+    ("jinja", tag_when("{{ var('x') }}"), "tag price_sensitive", "is not allowed"),
+    ("placeholder", tag_when("order_count = ?"), "tag price_sensitive", "is not allowed"),
+    ("quoted column", tag_when('"order_count" > 1'), "tag price_sensitive", "without quotes"),
+    ("endless", tag_when(" or ".join(["order_count > 1"] * 500)), "tag price_sensitive", "longer than"),
+    ("deep", tag_when("(" * 900 + "true" + ")" * 900), "tag price_sensitive", ""),
+    ("control character", tag_when("order_count > 1\x00"), "tag price_sensitive", "control character"),
+    ("empty", tag_when("  "), "tag price_sensitive", "empty"),
+    ("no condition", lambda d: column_meta(d, "user_tags", "price_sensitive").pop("when"), "tag price_sensitive", "empty"),
+    ("impossible", tag_when("order_count > 5 and order_count < 3"), "tag price_sensitive", "nobody is left"),
+    ("two values at once", tag_when("city_tier = '1' and city_tier = '2'"), "tag price_sensitive", "at once"),
+    ("stage that is none", tag_when("stage = 'loyall'"), "tag price_sensitive", "did you mean 'loyal'?"),
+    ("unknown key", lambda d: column_meta(d, "user_tags", "big_city").update(whne="true"), "big_city", "did you mean 'when'?"),
+    ("no family", lambda d: column_meta(d, "user_tags", "big_city").pop("family"), "tag big_city", "has no family"),
+    ("no label", lambda d: column_meta(d, "user_tags", "big_city").pop("label"), "tag big_city", "has no label"),
+    ("no owner", lambda d: column_meta(d, "user_segments", "buyers").pop("owner"), "segment buyers", "has no owner"),
+    ("name taken by a feature", new_column("user_tags", "order_count", A_TAG), "tag order_count", "already a column"),
+    ("name taken by the stage", new_column("user_tags", "stage", A_TAG), "tag stage", "already a column"),
+    ("SQL in a name", new_column("user_tags", "x; drop table users", A_TAG), "tag x; drop table users", "is not a name"),
+    ("odd name", new_column("user_tags", "Price-Sensitive", A_TAG), "tag Price-Sensitive", "is not a name"),
+    ("reserved word", new_column("user_tags", "select", A_TAG), "tag select", "reserved word"),
+    ("same stage twice", stage_change(1, name="loyal"), "stage loyal", "same name"),
+    ("stages without order", lambda d: meta_of(d, "user_lifecycle").update(stages={"a": 1}), "user_lifecycle", "must be a list"),
+    ("no stage", lambda d: meta_of(d, "user_lifecycle").update(stages=[]), "user_lifecycle", "lists no stage"),
+    ("no catch-all", stage_change(2, when="order_count > 0"), "stage lapsed", "catch everybody"),
+    ("catch-all too early", stage_change(0, when="true"), "stage loyal", "put it last"),
+    ("same condition twice", stage_change(1, when="order_count_30d > 0 AND (order_count >= 2)"), "stage interest", "never be reached"),
+    (
+        "narrower below wider",
+        stage_change(1, when="order_count >= 2 and order_count_30d > 0 and is_member"),
+        "stage interest",
+        "'loyal' above",
+    ),
+    ("no KPI", stage_change(0, kpi=None), "stage loyal", "has no KPI"),
+    ("KPI without sql", stage_change(0, kpi={"name": "x"}), "stage loyal", "has no KPI"),
+    ("KPI without aggregate", kpi_sql("order_count"), "stage loyal", "sums up"),
+    ("KPI half aggregate", kpi_sql("avg(order_count) + order_count"), "stage loyal", "types do not fit"),
+    ("KPI of booleans", kpi_sql("sum(is_member)"), "stage loyal", "calculates with 'is_member'"),
+    ("KPI that is text", kpi_sql("max(city_tier)"), "stage loyal", "must give number"),
+    ("KPI reads files", kpi_sql("count(*) + length(read_text('x'))"), "stage loyal", "is not allowed"),
+    ("KPI as a list", kpi_sql("list(order_count)"), "stage loyal", "is not allowed"),
+    *(
+        (f"no {key}", stage_change(0, **{key: None}), "stage loyal", f"has no {key}")
+        for key in ("action", "content", "goal", "state", "touchpoint", "segment")
+    ),
+    ("stage to no segment", stage_change(0, segment="buyer"), "stage loyal", "did you mean 'buyers'?"),
+    ("stage to no list", lambda d: list_meta(d, "thank_you").update(segment="win_back"), "stage loyal", "no list exports"),
+    ("itself", segment_change("buyers", exclude=[{"segment": "buyers"}]), "segment buyers", "buyers → buyers"),
+    ("itself by a cycle", segment_change("buyers", exclude=[{"segment": "win_back"}]), "segment buyers", "buyers → win_back → buyers"),
+    ("unknown segment", segment_change("buyers", include=[{"segment": "newcomer"}]), "segment buyers", "did you mean 'newcomers'?"),
+    ("no include", segment_change("buyers", include=[]), "segment buyers", "no include step"),
+    ("odd step", segment_change("buyers", include=[{"segmnt": "x"}]), "buyers", "is not known here"),
+    ("both in and out", segment_change("buyers", include=["price_sensitive"]), "segment buyers", "both required and excluded"),
+    (
+        "in and out by number",
+        segment_change("buyers", include=["order_count > 5"], exclude=["order_count > 3"]),
+        "segment buyers",
+        "nobody is left",
+    ),
+    (
+        "segment in and out",
+        segment_change("win_back", include=[{"segment": "buyers"}], exclude=[{"segment": "buyers"}]),
+        "segment win_back",
+        "both required and excluded",
+    ),
+    ("segment type", segment_change("buyers", include=["price_sensitive > 1"]), "segment buyers", "compares boolean with number"),
+    ("list to unknown segment", list_change(segment="newcomer"), "list welcome", "did you mean 'newcomers'?"),
+    ("list to unknown tool", list_change(tool="csv_fil"), "list welcome", "did you mean 'csv_file'?"),
+    ("unknown mode", list_change(mode="replace"), "list welcome", "known are mirror, additive, enrich"),
+    ("unknown match key", list_change(match_key="passport"), "list welcome", "match_key 'passport'"),
+    ("unknown channel", list_change(channel="pigeon"), "list welcome", "channel 'pigeon'"),
+    ("unknown purpose", list_change(purpose="fun"), "list welcome", "purpose 'fun'"),
+    *((f"no {key}", drop(key), "list welcome", f"has no {key}") for key in ("tool", "segment", "mode", "match_key", "channel", "purpose")),
+    ("unknown field", list_change(fields={"x": "order_cout"}), "list welcome", "did you mean 'order_count'?"),
+    ("share above 1", list_change(max_removed_share=50), "list welcome", "max_removed_share"),
+    ("unread share", list_change(max_removed_share="half"), "welcome", "cannot be read"),
+    (
+        "outside the lineage",
+        lambda d: d["exposures"]["exposure.userops.welcome"].update(depends_on={"nodes": []}),
+        "list welcome",
+        "depends_on",
+    ),
+    ("one step", lambda d: meta_of(d, "funnel_conversion")["funnels"][0]["steps"].pop(), "funnel purchase_ladder", "fewer than two"),
+    ("funnel column", funnel_step(0, 0, when="activty = 'order'"), "funnel purchase_ladder", "did you mean 'activity'?"),
+    ("no window", funnel_step(0, 1, within_days=None), "funnel purchase_ladder", "needs within_days"),
+    ("window at the start", funnel_step(0, 0, within_days=3), "funnel purchase_ladder", "take it out"),
+    ("object of a user", funnel_step(0, 1, same_object=True), "funnel purchase_ladder", "user_object"),
+    ("steps of one name", funnel_step(0, 1, name="first_order"), "funnel purchase_ladder", "same name"),
+    (
+        "unknown object",
+        lambda d: meta_of(d, "funnel_conversion")["funnels"][1].update(object="campaign"),
+        "funnel campaign_response",
+        "'campaign_id'?",
+    ),
+    ("unknown unit", lambda d: meta_of(d, "funnel_conversion")["funnels"][1].update(unit="session"), "campaign_response", "cannot be read"),
+    ("no group", lambda d: meta_of(d, "user_rfm").update(groups=[]), "user_rfm", "lists no group"),
+    ("groups not total", groups("r >= 4", "r < 4"), "group group_b", "catch every score left"),
+    ("group never wins", groups("r >= 3", "r > 3", True), "group group_b", "wins for no score"),
+    ("group over raw values", groups("recency_days > 3", True), "group group_a", "no column 'recency_days'"),
+    ("undescribed model", lambda d: d["nodes"].pop("model.userops.int_activity"), "int_activity", "documents no column"),
+    (
+        "untyped column",
+        lambda d: d["nodes"]["model.userops.int_activity"]["columns"].update(x={"name": "x"}),
+        "int_activity",
+        "give it a plain SQL type",
+    ),
+]
+
+
+def problems(change: Change | None = None) -> list[rulebook.Problem]:
+    document = manifest()
+    if change:
+        change(document)
+    return rulebook.check(rulebook.load(document), TOOLS)
+
+
+def test_a_clean_rulebook_has_no_problem() -> None:
+    assert problems() == []
+
+
+@pytest.mark.parametrize(("change", "rule", "words"), [case[1:] for case in REFUSED], ids=[case[0].replace(" ", "_") for case in REFUSED])
+def test_a_bad_rule_is_refused_with_file_rule_and_sentence(change: Change, rule: str, words: str) -> None:
+    refused = [problem for problem in problems(change) if not problem.is_warning]
+    named = [problem for problem in refused if problem.rule == rule and words in problem.sentence]
+    assert named, [str(problem) for problem in refused]
+    assert all(problem.file and problem.sentence.endswith((".", "?")) for problem in refused)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "true",
+        "order_count >= 2 and (city_tier in ('1', '2') or not is_member)",
+        "coalesce(spend_amount, 0) / nullif(order_count, 0) > 5",
+        "last_order_on >= '2017-12-01' and last_order_on between date '2017-01-01' and as_of",
+        "lower(city_tier) like '1%' or length(trim(city_tier)) > 2",
+        "case when order_count > 1 then is_member else false end",
+        "greatest(order_count, order_count_30d) > least(1, 2) and round(abs(spend_amount), 1) <> 0",
+        "extract(month from last_order_on) = 11",
+        "is_member is not true and stage is distinct from 'lapsed'",
+        "city_tier = 'a;b -- c'",
+        "try_cast(city_tier as integer) <= 2",
+        "is_member = true and order_count = null",
+    ],
+)
+def test_a_good_condition_passes(condition: str) -> None:
+    assert Typist({**FEATURES, "stage": "varchar"}).faults(condition) == []
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "count(*)",
+        "count(distinct user_id)",
+        "sum(spend_amount) / nullif(count(*), 0)",
+        "avg(order_count) filter (where is_member)",
+        KPI["sql"],
+    ],
+)
+def test_a_good_kpi_passes(sql: str) -> None:
+    assert Typist(FEATURES).faults(sql, is_aggregate=True) == []
+
+
+def test_nothing_is_bound_before_the_guard_has_passed_it(tmp_path: Path) -> None:
+    target = tmp_path / "written.csv"
+    for text in (f"copy (select 1) to '{target}'", f"order_count > 1; copy (select 1) to '{target}'", f"write_log('{target}') is null"):
+        assert guard(text, FEATURES)
+        assert Typist(FEATURES).faults(text)
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "is_possible"),
+    [
+        (["order_count > 3"], ["order_count > 5"], True),
+        (["order_count >= 5", "order_count <= 5"], [], True),
+        (["order_count > 5", "order_count <= 5"], [], False),
+        (["5 < order_count"], ["order_count >= 5"], False),
+        (["is_member"], ["not is_member"], True),
+        (["is_member and order_count > 1"], ["is_member"], False),
+        (["is_member"], ["is_member or order_count > 1"], False),
+        (["is_member"], ["is_member and order_count > 1"], True),
+        (["is_member", "not is_member"], [], False),
+        (["true"], ["true"], False),
+    ],
+)
+def test_only_a_segment_nobody_can_enter_is_contradictory(include: list[str], exclude: list[str], is_possible: bool) -> None:
+    assert (contradiction(include, exclude) is None) is is_possible
+
+
+@pytest.mark.parametrize(
+    ("change", "rule", "words"),
+    [
+        (new_column("user_segments", "nobody_sends", {"include": ["is_member"]}), "segment nobody_sends", "exported by no list"),
+        (new_column("user_tags", "bought_30d", A_TAG), "tag bought_30d", "number in its name"),
+        (new_column("user_tags", "webhook_fans", A_TAG), "tag webhook_fans", "names the tool 'webhook'"),
+    ],
+)
+def test_a_doubtful_rule_warns_and_does_not_refuse(change: Change, rule: str, words: str) -> None:
+    found = problems(change)
+    assert [(problem.rule, problem.is_warning) for problem in found] == [(rule, True)]
+    assert words in found[0].sentence
+
+
+def test_every_problem_of_a_rulebook_is_reported_at_once() -> None:
+    def change(document: dict[str, Any]) -> None:
+        tag_when("nonsense > 1")(document)
+        stage_change(0, action=None)(document)
+        list_change(tool="fax")(document)
+
+    assert {problem.rule for problem in problems(change)} == {"tag price_sensitive", "stage loyal", "list welcome"}
+
+
+def test_json_gives_the_same_rulebook_back() -> None:
+    book = rulebook.load(manifest())
+    assert rulebook.from_json(rulebook.to_json(book)) == book
+    with pytest.raises(rulebook.RuleError, match="another version"):
+        rulebook.from_json('{"stages": [{"colour": "red"}]}')
+
+
+def test_the_list_of_rules_names_every_rule_once() -> None:
+    rows = rulebook.list_rules(rulebook.load(manifest()))
+    assert [row.kind for row in rows] == ["stage"] * 3 + ["tag"] * 2 + ["segment"] * 3 + ["funnel"] * 2 + ["group"] * 2 + ["list"] * 3
+    assert next(row for row in rows if row.name == "win_back").rule == "(stage = 'lapsed') except (segment buyers) except (big_city)"
+
+
+GOOD_YAML = "models:\n  - name: user_tags\n    columns:\n      - {name: a, description: x}\n      - {name: b, description: x}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("models: []\nmodels: []\n", 2, "'models' stands twice"),
+        (GOOD_YAML.replace("name: b", "name: a"), 5, "'a' stands twice in one list"),
+        (GOOD_YAML.replace("description: x}", "description: x, description: y}"), 4, "'description' stands twice"),
+        ("a: &a [x]\nb: [*a, *a]\n", 1, "anchor"),
+        ("a: !!python/object/apply:os.system ['true']\n", 1, "YAML tag"),
+        ("a: [\n", 2, "is not YAML"),
+        ("a: " + "[" * 5000 + "\n", None, "is not YAML"),
+    ],
+)
+def test_a_yaml_file_that_dbt_would_misread_is_refused(tmp_path: Path, text: str, line: int | None, words: str) -> None:
+    folder = tmp_path / "models" / "marts"
+    folder.mkdir(parents=True)
+    (folder / "tags.yml").write_text(GOOD_YAML, encoding="utf-8")
+    assert rulebook.check_yaml_files(tmp_path) == []
+    (folder / "tags.yml").write_text(text, encoding="utf-8")
+    found = rulebook.check_yaml_files(tmp_path)
+    assert found and words in found[0].sentence and found[0].file == "models/marts/tags.yml"
+    assert line is None or found[0].line == line
+
+
+def test_a_problem_can_be_given_its_line(tmp_path: Path) -> None:
+    (tmp_path / "tags.yml").write_text(GOOD_YAML, encoding="utf-8")
+    problem = rulebook.Problem(file="tags.yml", rule="tag b", sentence="is odd.")
+    assert str(rulebook.with_lines([problem], tmp_path)[0]) == "tags.yml:5: tag b: is odd."
+    assert rulebook.with_lines([problem.model_copy(update={"file": "gone.yml"})], tmp_path)[0].line is None
+
+
+def write_generation(folder: Path, book: rulebook.Rulebook) -> None:
+    """Four users: one loyal, one interested, one lapsed, one lapsed who lives in a big city."""
+    folder.mkdir(exist_ok=True)
+    (folder / "rulebook.json").write_text(rulebook.to_json(book), encoding="utf-8")
+    tables = {
+        "user_profile": """select * from (values
+            ('u1', date '2017-12-31', 3, 1, 90.00, 0.6, date '2017-12-30', '3', false, 'loyal'),
+            ('u2', date '2017-12-31', 0, 0, 0.00, null, null, null, false, 'interest'),
+            ('u3', date '2017-12-31', 1, 0, 9.00, 0.0, date '2017-01-02', '3', true, 'lapsed'),
+            ('u4', date '2017-12-31', 1, 0, 9.00, 0.0, date '2017-01-02', '1', true, 'lapsed')
+        ) as t(user_id, as_of, order_count, order_count_30d, spend_amount, discount_share, last_order_on, city_tier, is_member, stage)""",
+        "user_tags": """select * from (values ('u1', true, false), ('u2', false, false), ('u3', false, false), ('u4', false, true))
+            as t(user_id, price_sensitive, big_city)""",
+        "user_lifecycle": """select user_id, stage, date '2017-12-30' as since_on, 1 as days_in_stage, 'interest' as previous_stage
+            from user_profile""",
+        "audience_members": """select * from (values ('come_back', 'u3', 'no_consent'), ('welcome', 'u2', 'exported'))
+            as t(audience, user_id, decision)""",
+    }
+    with duckdb.connect(str(folder / "published.duckdb")) as database:
+        for name, query in tables.items():
+            database.execute(f"create table {name} as {query}")
+            database.execute(f"copy {name} to '{folder / name}.parquet' (format parquet)")
+
+
+def test_preview_counts_users_and_splits_them_by_stage(tmp_path: Path) -> None:
+    book = rulebook.load(manifest())
+    write_generation(tmp_path, book)
+    answer = rulebook.preview("order_count > 0 and not big_city", book, tmp_path / "published.duckdb")
+    assert (answer.users, answer.everyone, answer.share) == (2, 4, 0.5)
+    assert [(each.stage, each.users, each.share) for each in answer.stages] == [("loyal", 1, 1.0), ("lapsed", 1, 0.5)]
+    assert rulebook.preview("discount_share > 2", book, tmp_path / "published.duckdb").stages == ()
+
+
+def test_preview_refuses_what_the_check_refuses_and_what_is_not_published_yet(tmp_path: Path) -> None:
+    document = manifest()
+    new_column("user_tags", "brand_new", A_TAG)(document)
+    book = rulebook.load(document)
+    write_generation(tmp_path, book)
+    for condition, words in [
+        ("order_cout > 0", "did you mean"),
+        ("true; drop table user_profile", "semicolon"),
+        ("brand_new", "do not hold brand_new yet"),
+    ]:
+        with pytest.raises(rulebook.RuleError, match=words):
+            rulebook.preview(condition, book, tmp_path / "published.duckdb")
+
+
+def test_explain_gives_the_rule_and_the_values_it_saw(tmp_path: Path) -> None:
+    write_generation(tmp_path, rulebook.load(manifest()))
+    loyal = rulebook.explain("u1", tmp_path)
+    assert loyal.stage is not None
+    assert (loyal.stage.name, loyal.stage.previous_stage, loyal.stage.values) == (
+        "loyal",
+        "interest",
+        {"order_count": 3, "order_count_30d": 1},
+    )
+    assert [(tag.name, tag.values["order_count"], float(tag.values["discount_share"])) for tag in loyal.tags] == [
+        ("price_sensitive", 3, 0.6)
+    ]
+    buyers = next(segment for segment in loyal.segments if segment.name == "buyers")
+    assert not buyers.is_member and buyers.failed is not None
+    assert (buyers.failed.kind, buyers.failed.number, buyers.failed.values) == ("exclude", 1, {"price_sensitive": True})
+    reasons = {each.name: each.reason for each in loyal.lists}
+    assert reasons["thank_you"] == "not in segment buyers: exclude step 1"
+
+
+def test_explain_says_why_a_user_is_not_on_a_list(tmp_path: Path) -> None:
+    write_generation(tmp_path, rulebook.load(manifest()))
+    lapsed = rulebook.explain("u3", tmp_path)
+    assert [segment.name for segment in lapsed.segments if segment.is_member] == ["win_back"]
+    reasons = {each.name: (each.is_on, each.reason) for each in lapsed.lists}
+    assert reasons["come_back"] == (False, "no consent for this channel and purpose")
+    assert {each.name: each.is_on for each in rulebook.explain("u2", tmp_path).lists}["welcome"]
+    big_city = next(segment for segment in rulebook.explain("u4", tmp_path).segments if segment.name == "win_back")
+    assert big_city.failed is not None and big_city.failed.number == 2
+
+
+def test_explain_refuses_an_unknown_user_and_a_rulebook_changed_by_hand(tmp_path: Path) -> None:
+    write_generation(tmp_path, rulebook.load(manifest()))
+    with pytest.raises(rulebook.RuleError, match="no such user"):
+        rulebook.explain("u1' or true --", tmp_path)
+    text = (tmp_path / "rulebook.json").read_text(encoding="utf-8")
+    (tmp_path / "rulebook.json").write_text(text.replace('big_city"', "read_text('x') = 'y'\"", 20), encoding="utf-8")
+    with pytest.raises(rulebook.RuleError, match="cannot be asked"):
+        rulebook.explain("u1", tmp_path)
+
+
+def test_the_manifest_given_is_left_as_it_was() -> None:
+    document = manifest()
+    before = copy.deepcopy(document)
+    rulebook.load(document)
+    assert document == before
+
+
+def test_the_rules_of_this_project_are_clean(tmp_path: Path) -> None:
+    project = PROJECT / "dbt_project"
+    environment = {**os.environ, "USEROPS_WAREHOUSE": str(tmp_path / "warehouse.duckdb"), "USEROPS_DBT_TARGET": str(tmp_path / "target")}
+    command = [str(Path(sys.executable).with_name("dbt")), "parse", "--project-dir", str(project), "--profiles-dir", str(project)]
+    command += ["--target-path", str(tmp_path / "target"), "--log-path", str(tmp_path / "logs"), "--quiet"]
+    subprocess.run(command, env=environment, check=True, cwd=project, capture_output=True, text=True)
+    book = rulebook.load(tmp_path / "target" / "manifest.json")
+    assert [str(problem) for problem in rulebook.check(book, TOOLS)] == []
+    assert [str(problem) for problem in rulebook.check_yaml_files(project)] == []

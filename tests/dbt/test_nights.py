@@ -1,0 +1,157 @@
+"""Promises of the build itself: nights in any split give the same tables, and every data test finds the fault it is there for.
+
+Add a kind of late or changed row to the shop when it could make a split differ, and a bad case with every new data test.
+Must not know the rules or thresholds of stages and tags: tables are compared with each other, never with numbers.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.cli.main import dbtRunner
+
+from userops_pipeline.core import contract
+
+PROJECT = Path(__file__).parents[2] / "dbt_project"
+FIRST_ON = date(2024, 1, 1)
+ZONE = "America/New_York"
+
+
+def night(number: int) -> date:
+    return FIRST_ON + timedelta(days=number)
+
+
+def insert(con: duckdb.DuckDBPyConnection, table: str, arrived_on: date, **row: Any) -> None:
+    """A raw row; `source_row` counts up, so that of two versions of one night the later inserted wins."""
+    row = {"arrived_on": arrived_on, "source_name": "shop", "source_file": "f", **row}
+    names = ", ".join(row)
+    count = con.sql(f"select count(*) from raw.{table}").fetchall()[0][0]
+    con.execute(f"insert into raw.{table} ({names}, source_row) values ({', '.join('?' * len(row))}, {count})", list(row.values()))
+
+
+def order(con: duckdb.DuckDBPyConnection, number: int, user: str, on: int, arrived: int, status: str = "completed") -> None:
+    at = f"{night(on)} 17:00:00"
+    insert(con, "orders", night(arrived), order_id=f"o{number}", user_id=user, ordered_at=at, status=status, amount=10 + number % 7,
+           discount_amount=number % 3, currency="USD", merchant_id=f"m{number % 4}")  # fmt: skip
+    for line in range(1 + number % 3):
+        insert(con, "order_items", night(arrived), order_item_id=f"o{number}-{line}", order_id=f"o{number}", ordered_at=at,
+               product_id=f"p{(number + line) % 5}", quantity=1, amount=4, discount_amount=0, is_return=False)  # fmt: skip
+
+
+def open_shop(path: Path) -> None:
+    """Raw tables of forty nights, with everything that may come late or change its mind."""
+    con = duckdb.connect(str(path))
+    con.execute("create schema raw")
+    for table in contract.tables().values():
+        con.execute(f"create table raw.{table.name} as {contract.empty_select(table)}")
+    con.execute("create table raw.load_accounting (source_name varchar, table_name varchar, arrived_on date, rows_in bigint, rows_kept bigint, rows_quarantined bigint, rows_duplicate bigint)")  # fmt: skip
+    for number in range(5):
+        insert(con, "products", night(0), product_id=f"p{number}", category=f"c{number % 3}")
+    for number in range(8):
+        user, since = f"u{number}", number * 2
+        insert(con, "users", night(since), user_id=user, registered_at=f"{night(since)} 12:00:00", region="here")
+        insert(con, "consents", night(since), user_id=user, contact_point=f"point {number}", channel="postal", purpose="marketing",
+               state="subscribed", basis="stated", changed_at=f"{night(since)} 12:00:00")  # fmt: skip
+        insert(con, "touches", night(since + 9), touch_id=f"t{number}", user_id=user, campaign_id="c1", channel="postal",
+               sent_at=f"{night(since + 9)} 15:00:00")  # fmt: skip
+        for step, on in enumerate(range(since, 40 - number, 1 + number)):
+            order(con, number * 100 + step, user, on, arrived=on)
+    order(con, 901, "u7", on=25, arrived=32)  # late
+    order(con, 100, "u1", on=2, arrived=33, status="refunded")  # changed its status a month later
+    insert(con, "refunds", night(34), refund_id="r1", order_id="o100", user_id="u1", refunded_at=f"{night(34)} 15:00:00", amount=3)
+    insert(con, "users", night(31), user_id="u2", registered_at=f"{night(4)} 12:00:00", is_test=True)  # found to be a test user
+    insert(con, "users", night(33), user_id="u3", registered_at=f"{night(6)} 12:00:00", region="elsewhere")
+    insert(con, "consents", night(35), user_id="u4", contact_point="point 4", channel="postal", purpose="marketing", state="unsubscribed",
+           basis="stated", changed_at=f"{night(35)} 12:00:00")  # fmt: skip
+    insert(con, "users", night(35), user_id="late", registered_at=f"{night(20)} 12:00:00")  # known only after the first order
+    order(con, 902, "late", on=21, arrived=21)
+    order(con, 903, "late", on=36, arrived=36)
+    con.close()
+
+
+def build(path: Path, as_of: int, window_from: int, *, tests: bool = False) -> Path:
+    """One dbt build of the shop; gives the folder of compiled SQL."""
+    with duckdb.connect(str(path)) as con:
+        con.execute(
+            "create or replace table raw.clock as select cast(? as date) as as_of, cast(? as date) as window_from, "
+            "cast(? as date) as first_on, cast(? as varchar) as business_zone",
+            [night(as_of), night(window_from), FIRST_ON, ZONE],
+        )
+    os.environ["USEROPS_WAREHOUSE"] = str(path)
+    target = path.with_suffix("")
+    folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(target), "--log-path", str(target)]
+    leave_out = ["--exclude", "resource_type:unit_test"] + ([] if tests else ["resource_type:test"])
+    try:
+        result = dbtRunner().invoke(["build", "--quiet", *folders, *leave_out])
+    finally:
+        DuckDBConnectionManager.close_all_connections()
+        del os.environ["USEROPS_WAREHOUSE"]
+    assert result.success, [(row.node.name, row.message) for row in result.result if row.status in {"error", "fail"}]
+    return target / "compiled" / "userops" / "tests"
+
+
+def tables(path: Path) -> dict[str, tuple[int, int]]:
+    """Rows and content hash of everything that is published or sent."""
+    with duckdb.connect(str(path), read_only=True) as con:
+        names = con.sql(
+            "select table_schema || '.' || table_name from information_schema.tables where table_schema in ('marts', 'exports')"
+        ).fetchall()
+        found = {}
+        for (name,) in sorted(names):
+            columns = ", ".join(row[0] for row in con.execute(f"describe {name}").fetchall())
+            found[name] = con.sql(f"select count(*), sum(hash({columns})) from {name}").fetchall()[0]
+        return found
+
+
+@pytest.fixture(scope="module")
+def at_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The shop built in one go, with its data tests."""
+    path = tmp_path_factory.mktemp("at_once") / "shop.duckdb"
+    open_shop(path)
+    return path, build(path, as_of=39, window_from=0, tests=True)
+
+
+def test_nights_in_any_split_give_the_same_tables(at_once: tuple[Path, Path], tmp_path: Path) -> None:
+    path = tmp_path / "shop.duckdb"
+    open_shop(path)
+    build(path, as_of=30, window_from=0)
+    build(path, as_of=31, window_from=31)
+    before = tables(path)
+    build(path, as_of=32, window_from=25)  # a late order
+    assert tables(path) != before
+    build(path, as_of=31, window_from=25)  # a past night again: what came later is gone
+    assert tables(path) == before
+    build(path, as_of=39, window_from=2)  # the rest at once, back to the order that changed
+    assert tables(path) == tables(at_once[0])
+    assert tables(path)["marts.user_lifecycle_history"][0] > 8
+
+
+BAD_CASES = {
+    "assert_one_stage_per_user_and_night": "delete from marts.user_lifecycle_history where user_id = 'u1'",
+    "assert_spells_neither_overlap_nor_gap": "update marts.user_lifecycle_history set from_on = from_on + 1 where to_on is null",
+    "assert_lifecycle_flows_reconcile": "update marts.lifecycle_flow_daily set left_count = left_count + 1 where entered_count > 0",
+    "assert_profile_has_every_user": "delete from marts.user_profile where user_id = 'u1'",
+    "assert_every_order_is_published": "update marts.user_orders set amount = amount + 0.01 where order_id = 'o1'",
+    "assert_shares_lie_between_0_and_1": "update intermediate.int_user_features set discount_share = 1.000001 where user_id = 'u1'",
+    "assert_members_are_the_last_step": "insert into marts.segment_members values ('win_back', 'nobody')",
+    "assert_order_lines_share_the_date_of_their_order": "update staging.stg_order_items set ordered_on = ordered_on + 1 where order_id = 'o1'",
+}
+
+
+@pytest.mark.parametrize(("name", "fault"), BAD_CASES.items(), ids=BAD_CASES)
+def test_a_data_test_finds_its_fault(at_once: tuple[Path, Path], name: str, fault: str) -> None:
+    path, compiled = at_once
+    test = (compiled / f"{name}.sql").read_text(encoding="utf-8")
+    with duckdb.connect(str(path)) as con:
+        assert con.execute(test).fetchall() == []
+        con.begin()
+        con.execute(fault)
+        found = con.execute(test).fetchall()
+        con.rollback()
+    assert found

@@ -1,0 +1,164 @@
+"""House rules of the dbt project, asked of its manifest: layers, documentation, contracts, portable SQL, what is generated.
+
+Add a test when a rule of the house can be read off the manifest or the files.
+Must not build tables or state what a single rule (a stage, a tag, a segment) should be.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from userops_pipeline.core import contract
+
+PROJECT = Path(__file__).parents[2] / "dbt_project"
+Models = dict[str, dict[str, Any]]
+
+# Who may read whom. The clock is read by every layer.
+NEIGHBOURS = {
+    "staging": {"source"},
+    "intermediate": {"staging", "intermediate"},
+    "marts": {"intermediate", "marts"},
+    "exports": {"marts", "intermediate"},
+}
+# What staging leaves behind: the clock, personal columns, earlier versions of a user. And a book that is only shown.
+EXCEPTIONS = {
+    ("int_clock", "source"),
+    ("int_user", "source"),
+    ("int_consent", "source"),
+    ("int_contact_point", "source"),
+    ("load_accounting", "staging"),
+}
+# Models that may see a name or an address.
+PERSONAL = {"int_contact_point", "int_consent"}
+NOT_PORTABLE = {
+    r"\bcurrent_date\b|\bcurrent_timestamp\b|\bnow\s*\(|\btoday\s*\(|\bgetdate\s*\(": "the clock is data: read int_clock",
+    r"\brandom\s*\(|\buuid\s*\(": "a build must give the same tables again",
+    r"select\s+(\w+\.)?\*": "name the columns",
+    r"\bgenerate_series\s*\(|\brange\s*\(|\bunnest\s*\(|\bunpivot\b|\bpivot\b": "not portable: needs a macro of macros/engine",
+    r"\basof\b|\barg_max\b|\barg_min\b|\bdate_diff\s*\(|\bdatediff\s*\(|\btimezone\s*\(": "not portable: needs a macro of macros/engine",
+    r"\bmedian\s*\(|\blist\s*\(|\bstruct_pack\s*\(|\bexclude\s*\(|\breplace\s+\(|\bstring_agg\s*\(|\bsum\s*\(\s*is_": "not portable",
+    r"\bdayofweek\b|\bisodow\b|\bunique_key\b|\bdelete\+insert\b": "not portable, or not by window",
+}
+
+
+def layer(node: dict[str, Any]) -> str:
+    return Path(node["path"]).parts[0]
+
+
+def wrong_reads(models: Models) -> Iterator[str]:
+    by_id = {node["unique_id"]: node for node in models.values()}
+    for node in models.values():
+        for parent in node["depends_on"]["nodes"]:
+            if parent == "model.userops.int_clock":
+                continue
+            read = "source" if parent.startswith("source.") else layer(by_id[parent])
+            if read not in NEIGHBOURS[layer(node)] and (node["name"], read) not in EXCEPTIONS:
+                yield f"{node['name']} reads {parent}: a model of {layer(node)} reads {' and '.join(sorted(NEIGHBOURS[layer(node)]))} only"
+
+
+def not_portable(sql: str) -> list[str]:
+    code = re.sub(r"\{#.*?#\}|--[^\n]*", "", sql, flags=re.DOTALL)
+    return [why for pattern, why in NOT_PORTABLE.items() if re.search(pattern, code, flags=re.IGNORECASE)]
+
+
+def test_a_layer_reads_only_its_neighbours(models: Models) -> None:
+    assert list(wrong_reads(models)) == []
+
+
+def test_a_mart_that_reads_staging_is_found(models: Models) -> None:
+    bad = {**models["user_orders"], "depends_on": {"nodes": ["model.userops.stg_orders"]}}
+    assert len(list(wrong_reads({**models, "user_orders": bad}))) == 1
+
+
+def test_every_description_begins_with_the_grain(models: Models) -> None:
+    assert [name for name, node in models.items() if not re.match(r"(An?|One) (row|\w+) per |One row", node["description"])] == []
+
+
+def test_what_is_published_has_an_enforced_contract_an_owner_and_documented_columns(models: Models) -> None:
+    for node in models.values():
+        if layer(node) not in {"marts", "exports"}:
+            continue
+        assert node["config"]["contract"]["enforced"], node["name"]
+        assert node["config"]["meta"].get("owner"), f"{node['name']} has no owner"
+        for column in node["columns"].values():
+            assert column["data_type"], f"{node['name']}.{column['name']} has no type"
+            assert column["description"], f"{node['name']}.{column['name']} is not described"
+
+
+def test_labels_are_chinese(models: Models) -> None:
+    labels = [
+        (node["name"], column["name"], column["config"]["meta"]["label"])
+        for node in models.values()
+        for column in node["columns"].values()
+        if "label" in column["config"]["meta"]
+    ]
+    assert len(labels) > 100
+    assert [row for row in labels if not re.search(r"[\u4e00-\u9fff]", row[2]) and not row[2].isascii()] == []
+
+
+def test_models_are_portable_and_read_no_clock_of_their_own(models: Models) -> None:
+    assert {name: why for name, node in models.items() if (why := not_portable(node["raw_code"]))} == {}
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select current_date",
+        "select now() as at",
+        "select * from orders",
+        "select o.* from orders as o",
+        "select unnest(x) from y",
+        "select median(amount) from orders",
+        "select a from b asof join c on true",
+        "{{ config(unique_key='a', incremental_strategy='delete+insert') }} select a",
+    ],
+)
+def test_sql_that_is_not_portable_is_found(sql: str) -> None:
+    assert not_portable(sql)
+
+
+def test_no_published_column_is_personal(models: Models) -> None:
+    personal = {column.name for table in contract.tables().values() for column in table.columns if column.personal}
+    seen = {
+        f"{node['name']}.{column}"
+        for node in models.values()
+        if layer(node) in {"intermediate", "marts"} and node["name"] not in PERSONAL
+        for column in node["columns"]
+        if column in personal
+    }
+    assert seen == set()
+
+
+def test_source_and_staging_yaml_follow_the_contract() -> None:
+    written = (PROJECT / "models" / "staging" / "_contract.yml").read_text(encoding="utf-8")
+    assert written == contract.dbt_yaml(), "run `make contract`"
+
+
+@pytest.mark.parametrize("table", contract.tables().values(), ids=lambda table: table.name)
+def test_staging_of_a_contract_table_is_one_line(table: contract.Table) -> None:
+    at = f', at="{table.at}"' if table.at else ""
+    written = (PROJECT / "models" / "staging" / f"stg_{table.name}.sql").read_text(encoding="utf-8")
+    assert written == f'{{{{ conformed("{table.name}"{at}) }}}}\n'
+
+
+def test_incremental_models_are_incremental_by_window_and_refuse_another_shape(models: Models) -> None:
+    incremental = [node for node in models.values() if node["config"]["materialized"] == "incremental"]
+    assert len(incremental) > 10
+    for node in incremental:
+        assert node["config"]["incremental_strategy"] == "window", node["name"]
+        assert node["config"]["on_schema_change"] == "fail", node["name"]
+        assert node["config"]["meta"]["window"], node["name"]
+
+
+def test_the_profile_describes_every_feature_in_the_same_words(models: Models) -> None:
+    features, profile = models["int_user_features"]["columns"], models["user_profile"]["columns"]
+    for name, column in features.items():
+        if name != "night_on":
+            assert profile[name]["description"] == column["description"], name
+            assert profile[name]["data_type"] == column["data_type"], name
+            assert profile[name]["config"]["meta"] == column["config"]["meta"], name

@@ -1,0 +1,77 @@
+"""The edges of the lifecycle stages: on which day a user passes from one to the next, by the rules as they are written.
+
+Add a line when a stage gets another edge.
+Must not repeat a rule: conditions are read from the manifest and tried on rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import duckdb
+import pytest
+
+Models = dict[str, dict[str, Any]]
+
+
+def stage_of(models: Models, row: dict[str, float | None]) -> str:
+    """The stage of a user of whom only these features are known; the others are null."""
+    columns = {
+        name: column["data_type"] for name, column in models["int_user_features"]["columns"].items() if name not in {"user_id", "night_on"}
+    }
+    assert set(row) <= set(columns)
+    values = ", ".join(f"cast({'null' if row.get(name) is None else row[name]} as {kind}) as {name}" for name, kind in columns.items())
+    stages = models["user_lifecycle"]["config"]["meta"]["stages"]
+    cases = " ".join(f"when {stage['when']} then '{stage['name']}'" for stage in stages)
+    found = duckdb.sql(f"select case {cases} end from (select {values})").fetchall()
+    return found[0][0]
+
+
+NOBODY: dict[str, float | None] = {"order_count": 0, "order_count_90d": 0, "purchase_day_count": 0, "event_count_30d": 0}
+ONE = {**NOBODY, "order_count": 1, "order_count_90d": 1, "purchase_day_count": 1}
+RHYTHM = {**NOBODY, "order_count": 9, "order_count_90d": 4, "purchase_day_count": 9, "average_gap_days": 9}
+DAILY = {**RHYTHM, "order_count_90d": 9, "average_gap_days": 1}
+
+
+@pytest.mark.parametrize(
+    ("row", "stage"),
+    [
+        (NOBODY, "contact"),
+        ({**NOBODY, "days_since_active": 31}, "contact"),
+        ({**NOBODY, "days_since_active": 30}, "interest"),
+        ({**NOBODY, "event_count_30d": 1}, "interest"),
+        ({**ONE, "days_since_order": 0}, "first_purchase"),
+        ({**ONE, "days_since_order": 90}, "first_purchase"),
+        ({**ONE, "days_since_order": 91}, "lapsed"),
+        ({**ONE, "days_since_order": 180}, "lapsed"),
+        ({**ONE, "days_since_order": 181}, "churned"),
+        ({**ONE, "order_count": 2, "days_since_order": 0}, "repeat"),
+        ({**RHYTHM, "days_since_order": 1, "order_count_90d": 3}, "repeat"),
+        ({**RHYTHM, "days_since_order": 1, "purchase_day_count": 5}, "repeat"),
+        ({**RHYTHM, "days_since_order": 1}, "loyal"),
+        ({**RHYTHM, "days_since_order": 27}, "loyal"),
+        ({**RHYTHM, "days_since_order": 28}, "at_risk"),
+        ({**RHYTHM, "days_since_order": 90, "order_count_90d": 1}, "at_risk"),
+        ({**RHYTHM, "days_since_order": 91, "order_count_90d": 0}, "lapsed"),
+        ({**RHYTHM, "days_since_order": 181, "order_count_90d": 0}, "churned"),
+        ({**DAILY, "days_since_order": 14}, "loyal"),
+        ({**DAILY, "days_since_order": 15}, "at_risk"),
+        ({**DAILY, "days_since_order": 15, "purchase_day_count": 2, "order_count": 2}, "repeat"),
+    ],
+)
+def test_a_stage_begins_and_ends_on_its_day(models: Models, row: dict[str, float | None], stage: str) -> None:
+    assert stage_of(models, row) == stage
+
+
+def test_a_user_of_whom_nothing_is_known_still_has_a_stage(models: Models) -> None:
+    assert stage_of(models, {}) == "contact"
+
+
+def test_every_stage_has_a_playbook_in_both_languages_and_a_segment_that_reaches_it(models: Models) -> None:
+    segments = models["user_segments"]["columns"]
+    texts = {"state", "goal", "touchpoint", "action", "content"}
+    for stage in models["user_lifecycle"]["config"]["meta"]["stages"]:
+        assert all(stage.get(text) and stage.get(f"{text}_zh") for text in texts), stage["name"]
+        assert stage["segment"] in segments, stage["name"]
+        assert stage["kpi"]["name"], stage["name"]
+        assert stage["kpi"]["sql"], stage["name"]

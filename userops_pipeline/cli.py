@@ -1,0 +1,396 @@
+"""The command line: `userops …`, one thin command per question or deed.
+
+Here lives how arguments are read and answers are shown; add a command when a person asks something new.
+Must not hold logic: every command calls one function of the rooms below and prints what it returns.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from datetime import date, datetime
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from userops_pipeline.core.home import PROJECT_DIR, Home, UserOpsError
+from userops_pipeline.core.rulebook import RuleError
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+DAGSTER_YAML = "telemetry:\n  enabled: false\n"
+
+
+class _Night(click.ParamType):
+    """A business date."""
+
+    name = "YYYY-MM-DD"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        try:
+            return value if isinstance(value, date) else datetime.strptime(value, "%Y-%m-%d").date()  # noqa: DTZ007 - a date has no zone
+        except ValueError:
+            self.fail(f"{value!r} is not a date like 2017-03-01", param, ctx)
+
+
+NIGHT = _Night()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--home", type=click.Path(path_type=Path), help="Folder of the shop's data (default: USEROPS_HOME, else data/).")
+def main(home: Path | None) -> None:
+    """The data engine of user operations: every night from files to tables and campaign lists."""
+    if home is not None:
+        os.environ["USEROPS_HOME"] = str(home.resolve())
+
+
+def _speaks_plainly(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A fault ends with its sentence and exit code 1, without a traceback."""
+
+    @wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except (UserOpsError, RuleError) as error:
+            err.print(f"[red]✗[/] {error}", soft_wrap=True)
+            sys.exit(1)
+
+    return wrapper
+
+
+def _source_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--source", help="Source folder or its name (default: USEROPS_SOURCE, else complete_journey).")(function)
+
+
+def _shop(source: str | None) -> Any:
+    """The shop; DAGSTER_HOME is prepared so that runs are recorded where the UI looks."""
+    warnings.filterwarnings("ignore", module="dagster")
+    if source:
+        os.environ["USEROPS_SOURCE"] = source
+    home = Home.from_environment()
+    home.dagster.mkdir(parents=True, exist_ok=True)
+    settings = home.dagster / "dagster.yaml"
+    if not settings.exists():
+        settings.write_text(DAGSTER_YAML, encoding="utf-8")
+    os.environ["DAGSTER_HOME"] = str(home.dagster)
+    from userops_pipeline.defs.resources import Shop
+
+    return Shop.from_environment()
+
+
+# -- nights --------------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.option("--date", "night", type=NIGHT, required=True, help="The business date to run.")
+@_source_option
+@click.option("--accept-changed", is_flag=True, help="Take files whose content changed under the same name.")
+@click.option("--waive", multiple=True, metavar="TABLE.EXPECTATION", help="Let this expectation of the gate pass once; it is recorded.")
+@click.option("--full-refresh", is_flag=True, help="Rebuild every table from the lake.")
+@click.option("--dry-run", is_flag=True, help="Do everything but send the lists.")
+@_speaks_plainly
+def nightly(night: date, source: str | None, **options: Any) -> None:
+    """Run one night: land, conform, gate, build, publish, deliver."""
+    _run(_shop(source), night, night, **options)
+
+
+@main.command()
+@click.option("--from", "first", type=NIGHT, help="First night (default: the source's first).")
+@click.option("--to", "last", type=NIGHT, help="Last night (default: the source's last).")
+@_source_option
+@click.option("--accept-changed", is_flag=True, help="Take files whose content changed under the same name.")
+@click.option("--waive", multiple=True, metavar="TABLE.EXPECTATION", help="Let this expectation of the gate pass once; it is recorded.")
+@click.option("--full-refresh", is_flag=True, help="Rebuild every table from the lake.")
+@click.option("--dry-run", is_flag=True, help="Do everything but send the lists.")
+@_speaks_plainly
+def backfill(first: date | None, last: date | None, source: str | None, **options: Any) -> None:
+    """Run a range of nights as one run."""
+    shop = _shop(source)
+    ends = [entry.last_night for entry in shop.sources if entry.last_night]
+    if last is None and not ends:
+        raise UserOpsError("The source has no last night; say how far to go with --to.")
+    _run(shop, first or shop.first_night, last or max(ends), **options)
+
+
+def _run(
+    shop: Any, first: date, last: date, *, accept_changed: bool, waive: tuple[str, ...], full_refresh: bool, dry_run: bool
+) -> None:
+    from userops_pipeline.defs.automation import run_nights
+    from userops_pipeline.definitions import build_definitions
+
+    if first > last:
+        raise UserOpsError(f"The first night {first} lies after the last {last}.")
+    finished = run_nights(
+        build_definitions(shop), shop, first, last, accept_changed=accept_changed, waive=list(waive), full_refresh=full_refresh, dry_run=dry_run
+    )
+    if finished.failures:
+        for step, sentence in finished.failures:
+            err.print(f"[red]✗[/] {step}: {sentence}", soft_wrap=True)
+        err.print(f"Run {finished.run_id} failed; what was published before stays as it was.")
+        sys.exit(1)
+    err.print(f"[green]✓[/] {first if first == last else f'{first} to {last}'} in {finished.seconds:.0f} s (run {finished.run_id[:8]})")
+
+
+@main.command()
+@_speaks_plainly
+def summary() -> None:
+    """What the current generation says, in one screen."""
+    from userops_pipeline.core.summary import summarise
+
+    home = Home.from_environment()
+    found = summarise(home)
+    out.print(f"\n[bold]{found.users:,} users[/] as of {found.as_of} · generation {found.generation}\n")
+    _table("Lifecycle", ["stage", "阶段", "users", "share"], [(s.name, s.label, f"{s.users:,}", f"{s.share:.1%}") for s in found.stages])
+    _table("Largest tags", ["tag", "标签", "users", "share"], [(t.name, t.label, f"{t.users:,}", f"{t.share:.1%}") for t in found.tags])
+    _table(
+        "Lists",
+        ["list", "tool", "in segment", "may be contacted"],
+        [(entry.name, entry.tool, f"{entry.in_segment:,}", f"{entry.exported:,}") for entry in found.lists],
+    )
+    _table(
+        "Rows",
+        ["table", "in", "kept", "quarantined", "duplicates"],
+        [(row.table, *(f"{n:,}" for n in (row.rows_in, row.kept, row.quarantined, row.duplicates))) for row in found.loads],
+    )
+    out.print(f"tables      {_near(home.published / 'userops.duckdb')}   (dictionary: {_near(home.published / 'current' / 'dictionary.html')})")
+    out.print(f"lists       {_near(home.exports)}")
+    out.print("\nTry next:")
+    out.print(f"  userops explain {found.example_user}")
+    out.print('  userops rules preview "days_since_order > 30 and order_count >= 10"')
+    out.print(f"  userops nightly --date {found.as_of}      (the same night again: nothing is sent twice)")
+    out.print("  make ui\n")
+
+
+def _near(path: Path) -> str:
+    """A path as one would type it from the project."""
+    return str(path.relative_to(PROJECT_DIR)) if path.is_relative_to(PROJECT_DIR) else str(path)
+
+
+def _table(title: str, columns: list[str], rows: list[tuple[str, ...]]) -> None:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="dim")
+    for number, column in enumerate(columns):
+        numeric = bool(rows) and number > 0 and rows[0][number].replace(",", "").replace("%", "").replace(".", "").isdigit()
+        table.add_column(column, justify="right" if numeric else "left")
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+    out.print()
+
+
+# -- rules ---------------------------------------------------------------------------------------------------------
+
+
+@main.group()
+def rules() -> None:
+    """The rules in the YAML files: stages, tags, segments, funnels, lists."""
+
+
+@rules.command("check")
+@_speaks_plainly
+def rules_check() -> None:
+    """Refuse what is wrong, each with a sentence naming file and rule."""
+    from userops_pipeline.defs.transform import problems_of
+
+    problems = problems_of(Home.from_environment())
+    for problem in problems:
+        out.print(f"[{'yellow' if problem.is_warning else 'red'}]{'!' if problem.is_warning else '✗'}[/] {problem}", soft_wrap=True)
+    errors = sum(not problem.is_warning for problem in problems)
+    if errors:
+        sys.exit(1)
+    out.print(f"[green]✓[/] the rules are sound ({len(problems)} warnings)")
+
+
+@rules.command("list")
+@_speaks_plainly
+def rules_list() -> None:
+    """Every rule with its kind, label and condition."""
+    from userops_pipeline.core.rulebook import list_rules
+    from userops_pipeline.defs.transform import rules_of
+
+    _table(
+        "Rules",
+        ["kind", "name", "标签", "rule", "file"],
+        [(row.kind, row.name, row.label, row.rule, row.file) for row in list_rules(rules_of(Home.from_environment()))],
+    )
+
+
+@rules.command("preview")
+@click.argument("condition")
+@_speaks_plainly
+def rules_preview(condition: str) -> None:
+    """How many users a condition would take, by stage, in the published tables."""
+    from userops_pipeline.core.rulebook import preview
+    from userops_pipeline.defs.transform import rules_of
+
+    home = Home.from_environment()
+    found = preview(condition, rules_of(home), home.published / "userops.duckdb")
+    out.print(f"{found.users:,} of {found.everyone:,} users ({found.share:.1%})\n")
+    _table(
+        "By stage",
+        ["stage", "阶段", "users", "share of the stage"],
+        [(stage.stage, stage.label, f"{stage.users:,}", f"{stage.share:.1%}") for stage in found.stages],
+    )
+
+
+@main.command()
+@click.argument("user_id")
+@_speaks_plainly
+def explain(user_id: str) -> None:
+    """One user's stage, tags, segments and lists, each with the rule and the values it saw."""
+    from userops_pipeline.core import generations
+    from userops_pipeline.core.rulebook import explain as explain_user
+    from userops_pipeline.core.rulebook.render import as_lines
+
+    current = generations.current(Home.from_environment())
+    if current is None:
+        raise UserOpsError("Nothing is published yet; run a night first.")
+    for line in as_lines(explain_user(user_id, current.path)):
+        out.print(line, soft_wrap=True, markup=False)
+
+
+# -- generations, lists, quarantine --------------------------------------------------------------------------------
+
+
+@main.group("generations")
+def generations_group() -> None:
+    """The published generations."""
+
+
+@generations_group.command("list")
+@_speaks_plainly
+def generations_list() -> None:
+    """Every generation on disk, newest night first."""
+    from userops_pipeline.core import generations
+
+    rows = [
+        (
+            "→" if entry.is_current else " ",
+            entry.id,
+            entry.as_of.isoformat(),
+            f"{sum(file.rows or 0 for file in entry.manifest.files.values()):,}",
+            f"{entry.manifest.published_at:%Y-%m-%d %H:%M} UTC",
+        )
+        for entry in generations.list_generations(Home.from_environment())
+    ]
+    _table("Generations", ["", "id", "as of", "rows", "published"], rows)
+
+
+@generations_group.command("activate")
+@click.argument("generation")
+@_speaks_plainly
+def generations_activate(generation: str) -> None:
+    """Make a generation current again, after verifying every file of it."""
+    from userops_pipeline.core import generations
+
+    home = Home.from_environment()
+    with home.writer_lock("generations activate"):
+        activated = generations.activate(home, generation)
+    out.print(f"[green]✓[/] {activated.id} is current; readers see it from their next connection on")
+
+
+@main.command()
+@click.argument("lists", nargs=-1)
+@click.option("--dry-run", is_flag=True, help="Only say what would be sent.")
+@click.option("--allow-removals", multiple=True, metavar="LIST", help="Let this list lose more than its set share this once.")
+@_speaks_plainly
+def deliver(lists: tuple[str, ...], dry_run: bool, allow_removals: tuple[str, ...]) -> None:
+    """Bring the campaign tools from what they have to what the current generation says."""
+    from userops_pipeline.defs.deliver import deliver_lists
+
+    home = Home.from_environment()
+    with home.writer_lock("deliver"):
+        reports = deliver_lists(home, list(lists), dry_run=dry_run, allow_removals=list(allow_removals))
+    for report in reports:
+        mark = "[yellow]![/]" if report.needs_attention else "[green]✓[/]"
+        out.print(f"{mark} {report.list_name} ({report.tool}): {report.sentence}", soft_wrap=True)
+    if any(report.needs_attention for report in reports):
+        sys.exit(1)
+
+
+@main.group()
+def quarantine() -> None:
+    """Rows set aside because a value was not what the contract says."""
+
+
+@quarantine.command("list")
+@click.option("--table", help="Only this contract table.")
+@_speaks_plainly
+def quarantine_list(table: str | None) -> None:
+    """Reasons with counts and one place to look at; and the files refused whole."""
+    from userops_pipeline.core.lake import quarantined
+    from userops_pipeline.core.landing import refused
+
+    home = Home.from_environment()
+    rows = [
+        (entry.table, entry.column or "", entry.reason, f"{entry.rows:,}", f"{entry.example_file} record {entry.example_row}")
+        for entry in quarantined(home, table=table)
+    ]
+    _table("Rows in quarantine", ["table", "column", "reason", "rows", "for example"], rows)
+    for file in refused(home):
+        out.print(f"[red]✗[/] refused ({file['night']}): {file['reason']}", soft_wrap=True)
+
+
+@quarantine.command("replay")
+@_source_option
+@_speaks_plainly
+def quarantine_replay(source: str | None) -> None:
+    """Conform the nights in quarantine again, after a mapping was mended or a file was replaced."""
+    from userops_pipeline.core.conform import conform
+    from userops_pipeline.core.lake import nights_in_quarantine, quarantined
+
+    shop = _shop(source)
+    nights = nights_in_quarantine(shop.home)
+    if not nights:
+        out.print("Nothing waits in quarantine.")
+        return
+    before = sum(entry.rows for entry in quarantined(shop.home))
+    with shop.home.writer_lock("quarantine replay"):
+        for entry in shop.sources:
+            conform(shop.home, entry, nights, progress=lambda line: err.print(f"    {line}"))
+    after = sum(entry.rows for entry in quarantined(shop.home))
+    out.print(f"{before - after:,} of {before:,} rows left quarantine. Run the latest night again to build on them.")
+
+
+@main.command()
+@_speaks_plainly
+def doctor() -> None:
+    """Look for what could keep a night from running or a reader from reading, and say how to mend it."""
+    from userops_pipeline.core import generations
+    from userops_pipeline.core.lake import quarantined
+    from userops_pipeline.core.landing import refused
+
+    home = Home.from_environment()
+    findings = [(finding.severity == "error", finding.sentence) for finding in generations.doctor(home)]
+    findings += [(True, f"A delivered file is refused: {file['reason']}") for file in refused(home)]
+    waiting = sum(entry.rows for entry in quarantined(home))
+    if waiting:
+        findings.append((False, f"{waiting:,} rows wait in quarantine; `userops quarantine list` says why."))
+    findings += [(True, f"A conform of {path.stem} died before its end; the next run of that source finishes it.") for path in home.nights.glob("*.pending.json")]
+    for serious, sentence in findings:
+        out.print(f"[{'red' if serious else 'yellow'}]{'✗' if serious else '!'}[/] {sentence}", soft_wrap=True)
+    if any(serious for serious, _ in findings):
+        sys.exit(1)
+    out.print("[green]✓[/] nothing keeps a night from running or a reader from reading")
+
+
+@main.command()
+@click.option("--port", default=3000, show_default=True)
+@_source_option
+@_speaks_plainly
+def ui(port: int, source: str | None) -> None:
+    """The Dagster UI and its daemon on localhost."""
+    _shop(source)
+    os.chdir(PROJECT_DIR)
+    dagster = str(Path(sys.executable).with_name("dagster"))
+    os.execv(dagster, [dagster, "dev", "--workspace", "workspace.yaml", "--host", "127.0.0.1", "--port", str(port)])  # noqa: S606
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,594 @@
+"""Conform: landed records through a source's mapping into the typed contract; every record is kept, set aside or counted.
+
+Here lives the typing of values, the reasons a row is set aside, duplicates and conflicts, the identity
+rows in = kept + quarantined + duplicates, and the earliest business date a night's arrivals change.
+Add a check here when it holds for every source; a table's own bounds go into contract.yml, a source's shape into its mapping.
+Must not decide whether a night is good enough to build on: the gate does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from userops_pipeline.core import contract
+from userops_pipeline.core.contract import Column, Table
+from userops_pipeline.core.faults import crash_point
+from userops_pipeline.core.home import Home, UserOpsError, write_json
+from userops_pipeline.core.lake import raw_scan
+from userops_pipeline.core.landing import Manifest, manifests
+from userops_pipeline.core.reading import Reading, identifier, quoted
+from userops_pipeline.core.source import Source
+
+ISO_DATE = r"\d{4}-\d{2}-\d{2}"
+ISO_TIMESTAMP = ISO_DATE + r"([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?"
+ISO_OFFSET = r"(Z|[+-]\d{2}(:?\d{2})?)"
+DECIMAL_TEXT = r"[+-]?\d+(\.\d+)?"
+# Control characters and the marks that reorder text for its reader; tab and line breaks are text.
+UNPRINTABLE = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F\x{202A}-\x{202E}\x{2066}-\x{2069}]"
+PLACEHOLDERS_BEFORE = "1990-01-01"
+
+
+@dataclass(frozen=True)
+class Accounting:
+    """Rows of one table in one night of one source."""
+
+    source: str
+    table: str
+    night: date
+    rows_in: int
+    kept: int
+    quarantined: int
+    duplicates: int
+
+
+@dataclass(frozen=True)
+class Night:
+    """What a conformed night holds: the hash of its rows and the earliest business date they change."""
+
+    source: str
+    night: date
+    content_hash: str
+    window_from: date
+
+
+def conform(
+    home: Home, source: Source, nights: list[date], *, progress: Callable[[str], None] = lambda _: None
+) -> list[Accounting]:
+    """Rebuild these nights of the lake from landing; the same landing gives the same bytes.
+
+    A run that died in here left a pending note, and its nights are rebuilt along with the ones asked for; so are later nights
+    already conformed, where a table skips the keys that earlier nights brought.
+
+    Returns:
+        One entry per mapped table and night, in that order.
+
+    Raises:
+        UserOpsError: a mapping is wrong (the sentence names file and column), or the identity does not hold.
+    """
+    pending = home.nights / f"{source.name}.pending.json"
+    if pending.is_file():
+        nights = sorted({*nights, *(date.fromisoformat(night) for night in json.loads(pending.read_text(encoding="utf-8")))})
+    if any(mapping.known_keys == "skip" for mapping in source.tables.values()):
+        # What a night brings decides what is known on every later one.
+        nights = sorted({*nights, *(known.night for known in conformed_nights(home, source.name) if known.night > min(nights))})
+    write_json(pending, [night.isoformat() for night in nights])
+    _ensure_empty_tables(home)
+    with ExitStack() as stack:
+        connection = stack.enter_context(duckdb.connect())
+        (home.root / "lake").mkdir(parents=True, exist_ok=True)
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".conform-", dir=home.root / "lake")))
+        connection.execute(f"set temp_directory = {quoted(str(scratch))}")
+        connection.execute("set timezone = 'UTC'")
+        connection.execute("set partitioned_write_max_open_files = 1000")
+        # For mappings: the business date of a UTC time, the UTC time of a local one, and contact points as users have them.
+        zone = quoted(source.business_zone)
+        connection.execute(f"create macro business_date(t) as cast(timezone({zone}, timezone('UTC', cast(t as timestamp))) as date)")
+        connection.execute(f"create macro utc(t) as timezone('UTC', timezone({zone}, cast(t as timestamp)))")
+        connection.execute(f"create macro phone(t) as {_phone('cast(t as varchar)', source.phone_prefix)}")
+        connection.execute(f"create macro email(t) as {_email('cast(t as varchar)')}")
+        connection.execute("create temp table nights (night date)")
+        connection.executemany("insert into nights values (?)", [(night,) for night in nights])
+        _open_files(connection, home, source, nights, stack)
+        connection.execute(
+            "create temp table night_hash (table_name varchar, arrived_on date, kept bigint, content varchar);"
+            "create temp table accounting (source_name varchar, table_name varchar, arrived_on date, rows_in bigint, rows_kept bigint,"
+            " rows_quarantined bigint, rows_duplicate bigint)"
+        )
+        written: list[tuple[Path, Path]] = []
+        for number, name in enumerate(source.tables, start=1):
+            progress(f"conform {name} ({number} of {len(source.tables)})")
+            written += _conform_table(connection, source, contract.tables()[name], home, scratch)
+        written += _partitions(connection, "accounting", home.accounting, source.name, scratch / "accounting", "table_name")
+        rows = connection.execute("select * from accounting order by table_name, arrived_on").fetchall()
+        _check_identity(rows)
+        crash_point("conform:before_files")
+        _move_into_place(home, source, nights, written)
+        crash_point("conform:after_files")
+        _write_night_manifests(connection, home, source, nights)
+    pending.unlink()
+    return [Accounting(*row) for row in rows]
+
+
+# -- files and mappings --------------------------------------------------------------------------------------------
+
+
+def _open_files(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, nights: list[date], stack: ExitStack) -> None:
+    """A view per file kind of the source: its records as text with `_file`, `_row` and, for daily drops, `_night`."""
+    for name, file in source.files.items():
+        landed = [entry for night in (nights if file.daily else [None]) for entry in manifests(home, source, name, night)]
+        empty = ", ".join(f"cast(null as varchar) as {identifier(column)}" for column in file.columns)
+        parts = [f"select {empty}, cast(null as varchar) as _file, cast(null as bigint) as _row, cast(null as date) as _night where false"]
+        if file.format == "parquet":
+            for path, manifest in landed:
+                select = stack.enter_context(_closing(Reading(path, file, _label(manifest), connection))).select
+                parts.append(f"select *, {_date_literal(manifest.night)} as _night from ({select})")
+            connection.execute(f"create temp view {identifier(name)} as " + " union all ".join(parts))
+            continue
+        connection.execute(f"create temp table {identifier(name)} as {parts[0]}")
+        for path, manifest in landed:
+            with _closing(Reading(path, file, _label(manifest), connection)) as reading:
+                connection.execute(
+                    f"insert into {identifier(name)} select *, {_date_literal(manifest.night)} as _night from ({reading.select})"
+                )
+
+
+class _closing:  # noqa: N801 - reads like contextlib.closing, which does not fit: Reading.close is all there is
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+
+    def __enter__(self) -> Reading:
+        return self._reading
+
+    def __exit__(self, *_: object) -> None:
+        self._reading.close()
+
+
+def _label(manifest: Manifest) -> str:
+    """A landed file's name, with its night where every night may bring the same name."""
+    return manifest.name if manifest.night is None else f"{manifest.night}/{manifest.name}"
+
+
+def _date_literal(night: date | None) -> str:
+    return "cast(null as date)" if night is None else f"date '{night.isoformat()}'"
+
+
+def _map(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) -> None:
+    """`mapped`: the mapping's rows as text in contract columns, with their night."""
+    place = f"{source.name}/{table.name}.sql"
+    sql = source.mapping_sql(table.name)
+    try:
+        described = [row[0] for row in connection.execute(f"describe ({sql.rstrip().rstrip(';')})").fetchall()]
+    except duckdb.Error as error:
+        raise UserOpsError(f"{place} cannot be run: {str(error).splitlines()[0]}") from None
+    known = {column.name for column in table.columns}
+    unknown = [name for name in described if name not in known and name not in ("_file", "_row", "_night")]
+    missing = [name for name in ("_file", "_row", "_night") if name not in described]
+    missing += [column.name for column in table.columns if column.required and column.name not in described]
+    if unknown or missing:
+        wrong = f"gives {', '.join(unknown)}, which the contract's {table.name} has not" if unknown else f"does not give {', '.join(missing)}"
+        raise UserOpsError(f"{place} {wrong}; the columns are {', '.join(known)} and _file, _row, _night.")
+    columns = ", ".join(
+        f"nullif(cast({identifier(column.name)} as varchar), '') as {identifier(column.name)}"
+        if column.name in described
+        else f"cast(null as varchar) as {identifier(column.name)}"
+        for column in table.columns
+    )
+    first = _date_literal(source.first_night)
+    connection.execute("drop table if exists mapped")
+    try:
+        connection.execute(
+            f"create temp table mapped as select {columns}, _file, cast(_row as bigint) as _row, "
+            f"greatest(coalesce(try_cast(_night as date), {first}), {first}) as _night, row_number() over () as _id "
+            f"from ({sql.rstrip().rstrip(';')}) as mapping"
+        )
+    except duckdb.Error as error:
+        raise UserOpsError(f"{place} failed on the data ({type(error).__name__}); let the mapping pass text through and leave typing to conform.") from None
+    each = source.tables[table.name].each
+    if each is not None:
+        (mapped,) = connection.execute("select count(*) from mapped").fetchone() or (0,)
+        (read,) = connection.execute(f"select count(*) from {identifier(each)}").fetchone() or (0,)
+        if mapped != read:
+            raise UserOpsError(f"{place} makes {mapped} rows of {read} records of {each}, but must make exactly one of each; look for a filter or a join.")
+
+
+# -- one table -----------------------------------------------------------------------------------------------------
+
+
+def _typed(column: Column, source: Source) -> tuple[str, list[tuple[str, str]]]:
+    """SQL of a column's typed value, and the (condition, reason) pairs under which its text is refused."""
+    text = f"t.{identifier(column.name)}"
+    faults: list[tuple[str, str]] = []
+
+    def unless(pattern: str, reason: str) -> None:
+        faults.append((f"{text} is not null and not regexp_full_match({text}, {quoted(pattern)})", reason))
+
+    match column.type:
+        case "text":
+            value = text
+            if column.format == "email":
+                value = _email(text)
+                faults.append((f"not regexp_full_match({value}, '[^@\\s]+@[^@\\s]+\\.[^@\\s]+')", "not an e-mail address"))
+            elif column.format == "phone":
+                value = _phone(text, source.phone_prefix)
+                faults.append((f"not regexp_full_match({value}, '\\+[1-9][0-9]{{6,14}}')", "not a phone number with country (E.164)"))
+            faults.append((f"regexp_matches({text}, {quoted(UNPRINTABLE)})", "holds control or text-reordering characters"))
+        case "integer":
+            value = f"try_cast({text} as bigint)"
+            unless(r"[+-]?\d{1,18}", "not a whole number")
+        case "money" | "number" | "share":
+            value = f"try_cast(try_cast({text} as decimal(38, 10)) as {column.sql_type})"
+            unless(DECIMAL_TEXT, "not a plain decimal number (1234.50)")
+            faults.append((f"{text} is not null and {value} is null", "too large"))
+        case "timestamp":
+            local = f"try_cast({text} as timestamp)"
+            if source.zone != "UTC":
+                local = f"timezone('UTC', timezone({quoted(source.zone)}, {local}))"
+            value = f"case when regexp_matches({text}, {quoted(ISO_OFFSET + '$')}) then timezone('UTC', try_cast({text} as timestamptz)) else {local} end"
+            unless(f"{ISO_TIMESTAMP}{ISO_OFFSET}?", "not an ISO 8601 time (2026-01-31 13:45:00)")
+            faults.append((f"{text} is not null and {value} is null", "no such time"))
+            faults.append((f"{value} < timestamp '{PLACEHOLDERS_BEFORE}'", f"a time before {PLACEHOLDERS_BEFORE} is a placeholder"))
+            faults.append((f"{_business_date(value, source)} > t._night", "lies after the night it arrived in"))
+        case "date":
+            value = f"try_cast(left({text}, 10) as date)"
+            unless(ISO_DATE + r"( 00:00:00)?", "not an ISO 8601 date (2026-01-31)")
+            faults.append((f"{text} is not null and {value} is null", "no such date"))
+            faults.append((f"{value} not between date '1900-01-02' and date '2199-12-31'", "a date outside 1900-01-02..2199-12-31 is a placeholder"))
+        case "boolean":
+            value = f"case when lower({text}) in ('true', 't', '1', 'yes', 'y') then true when {text} is not null then false end"
+            faults.append((f"lower({text}) not in ('true', 't', '1', 'yes', 'y', 'false', 'f', '0', 'no', 'n')", "not true or false"))
+    if column.required:
+        faults.insert(0, (f"{text} is null", "required, but missing"))
+    if column.min is not None:
+        faults.append((f"{value} < {_bound(column, column.min)}", f"below {column.min}"))
+    if column.max is not None:
+        faults.append((f"{value} > {_bound(column, column.max)}", f"above {column.max}"))
+    return value, faults
+
+
+def _bound(column: Column, bound: str | int | float) -> str:
+    return f"date {quoted(str(bound))}" if column.type == "date" else str(bound)
+
+
+def _email(text: str) -> str:
+    """An e-mail address as it is compared: composed characters, lower case, no space around."""
+    return f"nfc_normalize(lower(trim({text})))"
+
+
+def _phone(text: str, prefix: str | None) -> str:
+    """A phone number with its full-width digits, spaces and brackets removed, `00` read as `+`, the shop's country added where none is."""
+    plain = f"regexp_replace(translate({text}, '０１２３４５６７８９＋', '0123456789+'), '[\\s().\\-]', '', 'g')"
+    international = f"regexp_replace({plain}, '^00', '+')"
+    if prefix is None:
+        return international
+    return f"case when {international} like '+%' then {international} else {quoted(prefix)} || regexp_replace({international}, '^0', '') end"
+
+
+def _business_date(value: str, source: Source) -> str:
+    return f"cast(timezone({quoted(source.business_zone)}, timezone('UTC', {value})) as date)"
+
+
+def _conform_table(
+    connection: duckdb.DuckDBPyConnection, source: Source, table: Table, home: Home, scratch: Path
+) -> list[tuple[Path, Path]]:
+    """Type, judge, count and write one table; returns (written partition file, its place in the lake)."""
+    _map(connection, source, table)
+    names = [column.name for column in table.columns]
+    values, faults = [], []
+    for column in table.columns:
+        value, column_faults = _typed(column, source)
+        values.append(f"{value} as {identifier(column.name)}")
+        faults += [f"when {condition} then {quoted(column.name + '|' + reason)}" for condition, reason in column_faults]
+    texts = ", ".join(f"{quoted(name)}, t.{identifier(name)}" for name in names)
+    listed = ", ".join(identifier(name) for name in names)
+    key = ", ".join(identifier(name) for name in table.key)
+    # The first night brings whatever history the shop has, so nothing is late on it.
+    late = (
+        f"v._night > {_date_literal(source.first_night)} and {_business_date('v.' + identifier(table.at), source)} < v._night - {table.lateness}"
+        if table.at
+        else "false"
+    )
+    late_reason = f"{table.at}|late: arrived more than {table.lateness} nights after its date"
+    row_faults = " ".join(f"when not coalesce({check.sql}, false) then {quoted('|' + check.reason)}" for check in table.check)
+    keep_copies = source.tables[table.name].exact_duplicates == "keep"
+    copy_key = f"case when copy > 1 then {identifier(table.key[0])} || '~' || copy else {identifier(table.key[0])} end"
+    kept_columns = ", ".join(
+        f"{copy_key} as {identifier(name)}" if keep_copies and name == table.key[0] else identifier(name) for name in names
+    )
+    connection.execute("drop table if exists judged; drop table if exists repeated; drop table if exists kept; drop table if exists aside")
+    # One scan types and judges; only keys that stand twice are looked at again.
+    connection.execute(
+        f"""
+        create temp table judged as
+        select v.*, coalesce(v._fault, case {row_faults} when {late} then {quoted(late_reason)} end) as fault
+        from (
+            select {", ".join(values)}, t._file, t._row, t._night, t._id,
+                case {" ".join(faults)} end as _fault,
+                case when _fault is not null then json_object({texts}) end as _record
+            from mapped as t
+            where t._night in (select night from nights)
+        ) as v
+        """
+    )
+    skips = source.tables[table.name].known_keys == "skip"
+    earlier = f"from {raw_scan(home, table.name)} where source_name = {quoted(source.name)} and arrived_on not in (select night from nights)"
+    connection.execute(
+        f"""
+        create temp table known as
+        with sightings as (
+            select _night as night, {key} from judged where fault is null
+            {f"union all select arrived_on, {key} {earlier}" if skips else ""}
+        ),
+        first_sightings as (
+            select {key}, min(night) as night from sightings where {str(skips).lower()} group by all
+        )
+        select j._id
+        from judged as j
+        join first_sightings as s on {" and ".join(f"j.{identifier(name)} = s.{identifier(name)}" for name in table.key)}
+        where j.fault is null and s.night < j._night
+        """
+    )
+    connection.execute(
+        f"""
+        create temp table repeated as
+        with again as (
+            select _night, {key} from judged where fault is null and _id not in (select _id from known) group by all having count(*) > 1
+        )
+        select j._id,
+            row_number() over (partition by j._night, {", ".join("j." + identifier(name) for name in names)} order by j._file, j._row, j._id) as copy,
+            row_number() over (partition by j._night, {", ".join("j." + identifier(name) for name in table.key)} order by j._file desc, j._row desc, j._id desc) as newer
+        from judged as j
+        join again as a on {" and ".join(f"j.{identifier(name)} = a.{identifier(name)}" for name in ("_night", *table.key))}
+        where j.fault is null and _id not in (select _id from known)
+        """
+    )
+    # Of one key the last delivered content wins; equal content is one row, whichever copy of it came last.
+    connection.execute(
+        f"""
+        create temp table winner as
+        select j._night, {", ".join("j." + identifier(name) for name in table.key)}, hash({", ".join("j." + identifier(name) for name in names)}) as content
+        from judged as j join repeated as r using (_id) where r.newer = 1
+        """
+    )
+    winner_join = " and ".join(f"j.{identifier(name)} = w.{identifier(name)}" for name in ("_night", *table.key))
+    content = f"hash({', '.join('j.' + identifier(name) for name in names)})"
+    connection.execute(
+        f"""
+        create temp table verdicts as
+        select r._id, r.copy,
+            case when {content} is distinct from w.content then 'conflict'
+                when r.copy > 1 and not {str(keep_copies).lower()} then 'duplicate'
+                else 'kept' end as verdict
+        from repeated as r
+        join judged as j using (_id)
+        join winner as w on {winner_join}
+        union all
+        select _id, 1, 'duplicate' from known
+        """
+    )
+    lineage = f"_night as arrived_on, {quoted(source.name)} as source_name, _file as source_file, _row as source_row"
+    connection.execute(
+        f"""
+        create temp table kept as
+        select {lineage}, {kept_columns}
+        from (
+            select j.*, coalesce(v.copy, 1) as copy
+            from judged as j left join verdicts as v using (_id)
+            where j.fault is null and coalesce(v.verdict, 'kept') = 'kept'
+        );
+        create temp table aside as
+        select {lineage}, {quoted(table.name)} as table_name,
+            nullif(split_part(fault, '|', 1), '') as column_name, split_part(fault, '|', 2) as reason,
+            coalesce(_record, cast(json_object({", ".join(f"{quoted(name)}, {identifier(name)}" for name in names)}) as varchar)) as record
+        from (
+            select * exclude (fault), fault from judged where fault is not null
+            union all
+            select j.* exclude (fault), {quoted("|conflict: a later record of this delivery has the same key and other content")} as fault
+            from judged as j join verdicts as v using (_id) where v.verdict = 'conflict'
+        )
+        """
+    )
+    connection.execute(
+        f"""
+        insert into accounting
+        select {quoted(source.name)}, {quoted(table.name)}, n.night,
+            coalesce(i.c, 0), coalesce(k.c, 0), coalesce(q.c, 0), coalesce(d.c, 0)
+        from nights as n
+        left join (select _night as night, count(*) as c from mapped group by 1) as i using (night)
+        left join (select arrived_on as night, count(*) as c from kept group by 1) as k using (night)
+        left join (select arrived_on as night, count(*) as c from aside group by 1) as q using (night)
+        left join (
+            select j._night as night, count(*) as c
+            from judged as j join verdicts as v using (_id) where v.verdict = 'duplicate' group by 1
+        ) as d using (night)
+        """
+    )
+    connection.execute(
+        f"insert into night_hash select {quoted(table.name)}, arrived_on, count(*), "
+        f"cast(bit_xor(hash({listed}, source_file, source_row)) as varchar) from kept group by arrived_on"
+    )
+    order = f"{key}, source_file, source_row"
+    written = _partitions(connection, "kept", home.raw / table.name, source.name, scratch / f"{table.name}.kept", order)
+    written += _partitions(connection, "aside", home.quarantine / table.name, source.name, scratch / f"{table.name}.aside", "source_file, source_row")
+    connection.execute("drop table mapped; drop table judged; drop table known; drop table repeated; drop table winner; drop table verdicts; drop table kept; drop table aside")
+    return written
+
+
+# -- writing -------------------------------------------------------------------------------------------------------
+
+
+def _partitions(
+    connection: duckdb.DuckDBPyConnection, name: str, target: Path, source: str, scratch: Path, order: str
+) -> list[tuple[Path, Path]]:
+    """Write a table as one Parquet file per night, in a fixed order, under scratch."""
+    (rows,) = connection.execute(f"select count(*) from {name}").fetchone() or (0,)
+    if rows == 0:
+        return []
+    threads = connection.execute("select current_setting('threads')").fetchone()
+    connection.execute("set threads = 1")  # one writer: one file per night, rows in order, equal bytes on every machine
+    connection.execute(
+        f"copy (select * from {name} order by arrived_on, {order}) to {quoted(str(scratch))} "
+        "(format parquet, compression zstd, partition_by (arrived_on), write_partition_columns true)"
+    )
+    connection.execute(f"set threads = {threads[0] if threads else 1}")
+    written = []
+    for folder in sorted(scratch.iterdir()):
+        parts = sorted(folder.glob("*.parquet"))
+        for number, part in enumerate(parts):
+            suffix = "" if number == 0 else f".{number}"
+            written.append((part, target / folder.name / f"{source}{suffix}.parquet"))
+    return written
+
+
+def _move_into_place(home: Home, source: Source, nights: list[date], written: list[tuple[Path, Path]]) -> None:
+    """Rename every new file into the lake and remove what these nights no longer hold."""
+    places = {place for _, place in written}
+    for part, place in written:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        os.chmod(part, 0o600)
+        os.replace(part, place)
+    for night in nights:
+        for root in (home.raw, home.quarantine):
+            for old in root.glob(f"*/arrived_on={night.isoformat()}/{source.name}*.parquet"):
+                if old not in places:
+                    old.unlink()
+                    if not any(old.parent.iterdir()):
+                        shutil.rmtree(old.parent)
+
+
+def _ensure_empty_tables(home: Home) -> None:
+    """Every contract table exists, empty where no source fills it, so that everything built on it builds."""
+    with duckdb.connect() as connection:
+        for table in contract.tables().values():
+            place = home.raw / table.name / "arrived_on=1970-01-01" / "empty.parquet"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            part = place.with_name(f".empty.{os.getpid()}.part")
+            connection.execute(f"copy ({contract.empty_select(table)}) to {quoted(str(part))} (format parquet)")
+            os.replace(part, place)
+
+
+def _check_identity(rows: list[tuple]) -> None:
+    for source, table, night, rows_in, kept, quarantined, duplicates in rows:
+        if rows_in != kept + quarantined + duplicates:
+            raise UserOpsError(
+                f"{source}, {table}, {night}: {rows_in} rows came in, but {kept} kept + {quarantined} quarantined + {duplicates} duplicates "
+                "do not add up; nothing was written. This is a fault of ours: please report it."
+            )
+
+
+# -- what a night changes ------------------------------------------------------------------------------------------
+
+
+def _write_night_manifests(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, nights: list[date]) -> None:
+    """One JSON per night: the commit mark of its conform, written last."""
+    hashes: dict[date, list[str]] = {}
+    for table, night, kept, content in connection.execute("select * from night_hash order by table_name, arrived_on").fetchall():
+        hashes.setdefault(night, []).append(f"{table}:{kept}:{content}")
+    windows = _windows(connection, home, source, nights)
+    for night in nights:
+        place = home.nights / night.isoformat() / f"{source.name}.json"
+        content = " ".join(hashes.get(night, []))
+        window = windows.get(night, night)
+        if place.is_file():
+            before = json.loads(place.read_text(encoding="utf-8"))
+            if before["content_hash"] != content:
+                # What the old content touched is gone from the lake, so all of it is recomputed.
+                window = min(window, *(known.window_from for known in conformed_nights(home)))
+        write_json(place, {"source": source.name, "night": night, "content_hash": content, "window_from": window})
+
+
+def _windows(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, nights: list[date]) -> dict[date, date]:
+    """Earliest business date that each night's arrivals change, where earlier than the night itself.
+
+    Three ways to reach back: a row dated earlier, a row whose older version was dated earlier, and a dimension row whose history-
+    bearing value is new or changed, which touches every fact that refers to it.
+    """
+    windows: dict[date, date] = {}
+
+    def reach(rows: list[tuple[date, date | None]]) -> None:
+        for night, day in rows:
+            if day is not None and day < windows.get(night, night):
+                windows[night] = day
+
+    tables = contract.tables()
+    for name in source.tables:
+        table = tables[name]
+        key = ", ".join(table.key)
+        if table.at is not None:
+            day = _business_date(table.at, source)
+            reach(
+                connection.execute(
+                    f"""
+                    with tonight as (
+                        select arrived_on, {key}, {day} as day from {raw_scan(home, table.name)} where arrived_on in (select night from nights)
+                    ),
+                    older as (
+                        select arrived_on, {key}, {day} as day from {raw_scan(home, table.name)} semi join tonight using ({key})
+                    )
+                    select arrived_on, min(day) from tonight group by 1
+                    union all
+                    select t.arrived_on, min(o.day)
+                    from tonight as t join older as o using ({key})
+                    where o.arrived_on < t.arrived_on group by 1
+                    """
+                ).fetchall()
+            )
+            continue
+        bearing = [column for column in table.columns if column.restates]
+        if not bearing:
+            continue
+        values = "struct_pack(" + ", ".join(f"{column.name} := {column.name}" for column in bearing) + ")"
+        connection.execute(
+            f"""
+            create or replace temp table changed as
+            with tonight as (
+                select distinct {key} from {raw_scan(home, table.name)} where arrived_on in (select night from nights)
+            ),
+            versions as (
+                select arrived_on, {key}, {values} as content,
+                    lag({values}) over (partition by {key} order by arrived_on, source_name, source_file, source_row) as before
+                from {raw_scan(home, table.name)} semi join tonight using ({key})
+            )
+            select * from versions where before is distinct from content and arrived_on in (select night from nights)
+            """
+        )
+        for column in bearing:
+            if column.type == "timestamp":
+                day = _business_date(f"content.{column.name}", source)
+                old = _business_date(f"before.{column.name}", source)
+                reach(connection.execute(f"select arrived_on, min(least({day}, {old})) from changed where before is not null group by 1").fetchall())
+        for fact in tables.values():
+            if fact.at is None:
+                continue
+            for column in fact.columns:
+                if column.refers == f"{table.name}.{table.key[0]}":
+                    reach(
+                        connection.execute(
+                            f"""
+                            select c.arrived_on, min({_business_date("f." + fact.at, source)})
+                            from changed as c join {raw_scan(home, fact.name)} as f on f.{column.name} = c.{table.key[0]}
+                            where f.arrived_on <= c.arrived_on group by 1
+                            """
+                        ).fetchall()
+                    )
+    return windows
+
+
+def conformed_nights(home: Home, source: str | None = None) -> list[Night]:
+    """Every night the lake holds, by date and source."""
+    found = []
+    for path in sorted(home.nights.glob(f"*/{source or '*'}.json")):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        found.append(
+            Night(document["source"], date.fromisoformat(document["night"]), document["content_hash"], date.fromisoformat(document["window_from"]))
+        )
+    return found

@@ -1,0 +1,325 @@
+"""The gate: Great Expectations over what arrived, deciding whether a night is good enough to build on.
+
+Here lives which expectations follow from the contract and from a source's tolerances, and how they are run in one pass.
+Add an expectation here when it can be derived for every source; a tolerance belongs into source.yml. Must not show a raw value:
+results carry counts only, and Great Expectations is imported inside the one function that needs it (it costs seconds).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+
+from userops_pipeline.core import contract
+from userops_pipeline.core.contract import Table
+from userops_pipeline.core.home import Home
+from userops_pipeline.core.lake import accounting_scan, raw_scan
+from userops_pipeline.core.landing import manifests, refused
+from userops_pipeline.core.reading import identifier, quoted
+from userops_pipeline.core.source import Source
+
+Severity = Literal["error", "warning"]
+HISTORY_NIGHTS = 28
+REGULAR_NIGHTS = 14  # a table with rows on fewer of the last 28 nights has no usual volume
+USUAL_ROWS = 50  # nor has one with fewer rows a night
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One expectation on a table the gate prepares; `name` is unique within its contract table."""
+
+    table: str
+    name: str
+    about: str
+    gx_class: str
+    arguments: dict[str, Any] = field(hash=False)
+    severity: Severity = "error"
+    view: str | None = None
+
+    @property
+    def asset(self) -> str:
+        return self.view or self.table
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """How an expectation came out; counts only."""
+
+    table: str
+    name: str
+    about: str
+    passed: bool
+    severity: Severity
+    rows: int
+    unexpected: int
+    waived: bool = False
+
+
+def expectations(sources: Iterable[Source]) -> list[Expectation]:
+    """Every expectation for the tables these sources fill, in contract order."""
+    sources = list(sources)
+    filled = {name for source in sources for name in source.tables}
+    orphan_share = max(source.gate.orphan_share for source in sources)
+    quarantine_share = max(source.gate.quarantine_share for source in sources)
+    low, high = sources[0].gate.volume
+    found: list[Expectation] = []
+    for name, table in contract.tables().items():
+        if name not in filled:
+            continue
+        found.append(
+            Expectation(name, "key_is_unique", f"{', '.join(table.key)} is unique within a night", "ExpectColumnValuesToBeInSet",
+                        {"column": "key_copies", "value_set": [1]})
+        )  # fmt: skip
+        for column in table.columns:
+            if column.required:
+                found.append(Expectation(name, f"{column.name}_is_there", f"{column.name} is never missing", "ExpectColumnValuesToNotBeNull", {"column": column.name}))
+            if column.refers:
+                found.append(
+                    Expectation(
+                        name,
+                        f"{column.name}_resolves",
+                        f"{column.name} is found in {column.refers} for all but {orphan_share:.1%}",
+                        "ExpectColumnValuesToBeInSet",
+                        {"column": f"{column.name}_resolves", "value_set": [1], "mostly": 1 - orphan_share},
+                    )
+                )
+            if column.known:
+                found.append(
+                    Expectation(
+                        name,
+                        f"{column.name}_is_known",
+                        f"{column.name} is one of {', '.join(column.known)}",
+                        "ExpectColumnValuesToBeInSet",
+                        {"column": column.name, "value_set": list(column.known)},
+                        severity="warning",
+                    )
+                )
+            if column.type in ("money", "number", "share", "integer") and column.min is not None:
+                found.append(
+                    Expectation(
+                        name,
+                        f"{column.name}_in_range",
+                        f"{column.name} lies within {column.min}..{column.max if column.max is not None else 'any'}",
+                        "ExpectColumnValuesToBeBetween",
+                        {"column": column.name, "min_value": column.min, **({"max_value": column.max} if column.max is not None else {})},
+                    )
+                )
+        found.append(
+            Expectation(name, "quarantine_is_small", f"at most {quarantine_share:.1%} of its rows are set aside", "ExpectColumnValuesToBeBetween",
+                        {"column": "quarantined_share", "min_value": 0, "max_value": quarantine_share}, view=f"{name}_load")
+        )  # fmt: skip
+        if table.at is not None:
+            found.append(
+                Expectation(name, "volume_is_usual", f"the night's rows are {low:g} to {high:g} times the median of the last {HISTORY_NIGHTS} nights",
+                            "ExpectColumnValuesToBeBetween", {"column": "volume_ratio", "min_value": low, "max_value": high}, view=f"{name}_volume")
+            )  # fmt: skip
+    for source in sources:
+        found.append(
+            Expectation("deliveries", f"{source.name}_files_are_accepted", f"no file of {source.name} is refused", "ExpectColumnValuesToBeInSet",
+                        {"column": "refused_files", "value_set": [0]}, view=f"{source.name}_deliveries")
+        )  # fmt: skip
+        found.append(
+            Expectation("deliveries", f"{source.name}_files_are_fresh", f"every file of {source.name} is at most {source.gate.fresh_days} nights late",
+                        "ExpectColumnValuesToBeBetween", {"column": "nights_late", "min_value": 0, "max_value": source.gate.fresh_days},
+                        view=f"{source.name}_deliveries")
+        )  # fmt: skip
+    return found
+
+
+def run_gate(
+    home: Home,
+    sources: list[Source],
+    nights: list[date],
+    as_of: date,
+    *,
+    waived: frozenset[str] = frozenset(),
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[GateResult]:
+    """Check what arrived in `nights`; volume and freshness are judged for `as_of`. `waived` names `<table>.<expectation>` to let pass."""
+    home.root.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".gate-", dir=home.root))
+    try:
+        database = scratch / "gate.duckdb"
+        _prepare(database, home, sources, nights, as_of)
+        progress("gate: run expectations")
+        found = expectations(sources)
+        outcomes = _run_great_expectations(database, found, home.data_docs)
+    finally:
+        shutil.rmtree(scratch)
+    return [
+        GateResult(
+            expectation.table,
+            expectation.name,
+            expectation.about,
+            passed,
+            expectation.severity,
+            rows,
+            unexpected,
+            waived=not passed and f"{expectation.table}.{expectation.name}" in waived,
+        )
+        for expectation, (passed, rows, unexpected) in zip(found, outcomes, strict=True)
+    ]
+
+
+# -- what is checked -----------------------------------------------------------------------------------------------
+
+
+def _prepare(database: Path, home: Home, sources: list[Source], nights: list[date], as_of: date) -> None:
+    """One table per contract table with the nights' rows and what cannot be told from a single row; no personal column."""
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("create temp table nights (night date)")
+        connection.executemany("insert into nights values (?)", [(night,) for night in nights])
+        for name in dict.fromkeys(table for source in sources for table in source.tables):
+            _prepare_table(connection, home, contract.tables()[name])
+            _prepare_load(connection, home, contract.tables()[name], as_of, quiet=any(source.is_quiet(as_of) for source in sources))
+        for source in sources:
+            late = max((_nights_late(home, source, name, as_of) for name in source.files), default=0)
+            waiting = len(list(refused(home, source)))
+            connection.execute(f"create table {source.name}_deliveries as select {waiting} as refused_files, {late} as nights_late")
+
+
+def _prepare_table(connection: duckdb.DuckDBPyConnection, home: Home, table: Table) -> None:
+    columns = [
+        f"cast(case when t.{column.name} is null then null else '(given)' end as varchar) as {column.name}" if column.personal else f"t.{column.name}"
+        for column in table.columns
+    ]
+    joins = []
+    for column in table.columns:
+        if column.refers is None:
+            continue
+        parent, parent_key = column.refers.split(".")
+        alias = f"parent_{column.name}"
+        joins.append(f"left join (select distinct {parent_key} as k from {raw_scan(home, parent)}) as {alias} on t.{column.name} = {alias}.k")
+        columns.append(f"case when t.{column.name} is null then null when {alias}.k is null then 0 else 1 end as {column.name}_resolves")
+    key = ", ".join(f"t.{identifier(name)}" for name in table.key)
+    connection.execute(
+        f"create table {table.name} as select {', '.join(columns)}, count(*) over (partition by t.arrived_on, t.source_name, {key}) as key_copies "
+        f"from {raw_scan(home, table.name)} as t {' '.join(joins)} where t.arrived_on in (select night from nights)"
+    )
+
+
+def _prepare_load(connection: duckdb.DuckDBPyConnection, home: Home, table: Table, as_of: date, *, quiet: bool) -> None:
+    accounting = accounting_scan(home)
+    connection.execute(
+        f"""
+        create table {table.name}_load as
+        select coalesce(sum(rows_quarantined) / nullif(sum(rows_in), 0), 0.0)::double as quarantined_share
+        from {accounting} where table_name = {quoted(table.name)} and arrived_on in (select night from nights)
+        """
+    )
+    first = as_of - timedelta(days=HISTORY_NIGHTS)
+    connection.execute(
+        f"""
+        create table {table.name}_volume as
+        with nightly as (
+            select arrived_on, sum(rows_in) as n from {accounting}
+            where table_name = {quoted(table.name)} and arrived_on between date '{first}' and date '{as_of}' group by 1
+        ),
+        usual as (
+            select median(n) as n from nightly where arrived_on < date '{as_of}' and n > 0 having count(*) >= {REGULAR_NIGHTS} and median(n) >= {USUAL_ROWS}
+        )
+        -- 1 where there is no usual volume, or none is expected tonight
+        select case when {str(quiet).lower()} then 1.0
+            else coalesce((select sum(n) from nightly where arrived_on = date '{as_of}'), 0) / usual.n end::double as volume_ratio
+        from usual
+        union all
+        select 1.0 where not exists (select 1 from usual)
+        """
+    )
+
+
+def _nights_late(home: Home, source: Source, name: str, as_of: date) -> int:
+    """Nights since the last delivery of a daily file, not counting quiet ones; for an archive, nights after its end."""
+    if not source.files[name].daily:
+        if not manifests(home, source, name, None):
+            return (as_of - source.first_night).days + 1
+        return max(0, (as_of - source.last_night).days) if source.last_night else 0
+    late, night = 0, as_of
+    while night >= source.first_night and not manifests(home, source, name, night):
+        late += 0 if source.is_quiet(night) else 1
+        night -= timedelta(days=1)
+    return late
+
+
+# -- Great Expectations --------------------------------------------------------------------------------------------
+
+
+def _run_great_expectations(database: Path, found: list[Expectation], docs: Path) -> list[tuple[bool, int, int]]:
+    """(passed, rows looked at, rows unexpected) per expectation; writes Data Docs without any raw value."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    import great_expectations as gx
+    import great_expectations.expectations as gxe
+    from great_expectations.checkpoint import UpdateDataDocsAction
+    from sqlalchemy.pool import StaticPool
+
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
+    source = context.data_sources.add_sql(
+        name="raw",
+        connection_string=f"duckdb:///{database}",
+        # The only settings under which GX's transactions and DuckDB's single file agree.
+        kwargs={
+            "isolation_level": "AUTOCOMMIT",
+            "skip_autocommit_rollback": True,
+            "poolclass": StaticPool,
+            "connect_args": {"read_only": True},
+        },
+    )
+    building = docs.with_name(f".{docs.name}.{os.getpid()}")
+    context.add_data_docs_site(
+        site_name="gate",
+        site_config={
+            "class_name": "SiteBuilder",
+            "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+            "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(building)},
+        },
+    )
+    validations = []
+    for asset in dict.fromkeys(expectation.asset for expectation in found):
+        suite = context.suites.add(gx.ExpectationSuite(name=asset))
+        for number, expectation in enumerate(found):
+            if expectation.asset == asset:
+                severity = "critical" if expectation.severity == "error" else "warning"
+                suite.add_expectation(
+                    getattr(gxe, expectation.gx_class)(
+                        **expectation.arguments, severity=severity, meta={"number": number}, notes=expectation.about
+                    )
+                )
+        batch = source.add_table_asset(name=asset, table_name=asset).add_batch_definition_whole_table("tonight")
+        validations.append(context.validation_definitions.add(gx.ValidationDefinition(name=asset, data=batch, suite=suite)))
+    checkpoint = context.checkpoints.add(
+        gx.Checkpoint(
+            name="gate",
+            validation_definitions=validations,
+            actions=[UpdateDataDocsAction(name="docs", site_names=["gate"])],
+            result_format={"result_format": "BASIC", "partial_unexpected_count": 0},
+        )
+    )
+    outcome = checkpoint.run()
+    outcomes: dict[int, tuple[bool, int, int]] = {}
+    for validation in outcome.run_results.values():
+        for result in validation.results:
+            counts = result.result
+            failed_to_run = (result.exception_info or {}).get("raised_exception", False)
+            unexpected = int(counts.get("unexpected_count") or 0)
+            outcomes[result.expectation_config.meta["number"]] = (
+                bool(result.success) and not failed_to_run,
+                int(counts.get("element_count") or 0),
+                unexpected,
+            )
+    engine = source.get_execution_engine().engine
+    engine.dispose()
+    shutil.rmtree(docs, ignore_errors=True)
+    if building.is_dir():
+        os.replace(building, docs)
+    return [outcomes[number] for number in range(len(found))]

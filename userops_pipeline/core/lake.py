@@ -1,0 +1,64 @@
+"""The lake: how the conformed files are read, for whoever needs them in SQL.
+
+Here live the scans of raw, quarantine and accounting, and the questions people ask of quarantine.
+Add a scan here when a new kind of file enters the lake; must not write (conform does) nor show a record's values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from userops_pipeline.core.home import Home
+from userops_pipeline.core.reading import quoted
+
+
+def _hive_scan(folder: Path) -> str:
+    return f"read_parquet({quoted(str(folder / '*' / '*.parquet'))}, hive_partitioning=true, hive_types={{'arrived_on': 'DATE'}})"
+
+
+def raw_scan(home: Home, table: str) -> str:
+    """All conformed rows of a contract table; a filter on arrived_on skips whole nights."""
+    return _hive_scan(home.raw / table)
+
+
+def accounting_scan(home: Home) -> str:
+    """Rows in, kept, quarantined and duplicate per source, table and night."""
+    return _hive_scan(home.accounting)
+
+
+@dataclass(frozen=True)
+class QuarantineReason:
+    """Rows set aside for one reason, with one place to look at; never a value."""
+
+    table: str
+    column: str | None
+    reason: str
+    rows: int
+    first_night: date
+    last_night: date
+    example_file: str
+    example_row: int
+
+
+def quarantined(home: Home, *, table: str | None = None) -> list[QuarantineReason]:
+    """What waits in quarantine, most frequent reason first."""
+    if not any(home.quarantine.glob("*/*/*.parquet")):
+        return []
+    scan = f"read_parquet({quoted(str(home.quarantine / '*' / '*' / '*.parquet'))}, hive_partitioning=false)"
+    only = f"where table_name = {quoted(table)}" if table else ""
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            f"select table_name, column_name, reason, count(*), min(arrived_on), max(arrived_on), "
+            f"min(row(arrived_on, source_file, source_row))[2], min(row(arrived_on, source_file, source_row))[3] "
+            f"from {scan} {only} group by all order by count(*) desc, table_name, column_name, reason"
+        ).fetchall()
+    return [QuarantineReason(*row) for row in rows]
+
+
+def nights_in_quarantine(home: Home) -> list[date]:
+    """Nights that have a row in quarantine, in order: the ones a replay conforms again."""
+    return sorted({date.fromisoformat(path.parent.name.removeprefix("arrived_on=")) for path in home.quarantine.glob("*/*/*.parquet")})

@@ -1,0 +1,360 @@
+"""The judgement over a whole rulebook: every reason not to build, and every doubt, each with the file, the rule and the way to mend it.
+
+Add a check here when a mistake in the YAML would otherwise surface as wrong numbers, a broken build or a message to the wrong person.
+Must not read data or files, and must not stop at the first problem.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+import duckdb
+
+from userops_pipeline.core import contract
+from userops_pipeline.core.rulebook.condition import (
+    Typist,
+    conjuncts,
+    contradiction,
+    guard,
+    is_everything,
+    sealed_database,
+    texts_compared_with,
+)
+from userops_pipeline.core.rulebook.model import (
+    DESCRIBED_MODELS,
+    LIST_MODEL,
+    ContactList,
+    Funnel,
+    Problem,
+    RfmGroup,
+    Rule,
+    Rulebook,
+    Segment,
+    Stage,
+    Tag,
+    closest,
+)
+
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+COLUMN_TYPE = re.compile(r"[a-z]+(\(\d+(, ?\d+)?\))?( with time zone)?")
+PLAYBOOK = ("label", "state", "goal", "touchpoint", "action", "content", "segment")
+MODES = ("mirror", "additive", "enrich")
+MATCH_KEYS = ("user_id", "email", "phone", "contact_point")
+CONTACT_FIELDS = ("contact_point", "email", "phone", "name")
+SCORE_COLUMNS = {"r": "integer", "f": "integer", "m": "integer", "fm": "integer"}
+STAGE_COLUMN = "stage"
+
+
+def check(rulebook: Rulebook, known_tools: Collection[str]) -> list[Problem]:
+    """Every problem of the rulebook, refusals first; an empty list is a clean rulebook."""
+    undescribed = list(_columns(rulebook))
+    if undescribed:
+        return [*rulebook.misread, *undescribed]
+    with sealed_database() as database:
+        state = Typist(rulebook.state_columns, database)
+        problems = [
+            *rulebook.misread,
+            *_names(rulebook, known_tools),
+            *_stages(rulebook, Typist(rulebook.feature_columns, database), state),
+            *_tags(rulebook, Typist(rulebook.tag_columns, database)),
+            *_segments(rulebook, state),
+            *_funnels(rulebook, Typist(rulebook.activity_columns, database)),
+            *_rfm_groups(rulebook, database),
+            *_lists(rulebook, known_tools),
+        ]
+    return sorted(dict.fromkeys(problems), key=lambda problem: problem.is_warning)
+
+
+def _refuse(rule: Rule, kind: str, sentence: str) -> Problem:
+    return Problem(file=rule.file, rule=f"{kind} {rule.name}", sentence=sentence)
+
+
+def _warn(rule: Rule, kind: str, sentence: str) -> Problem:
+    return Problem(file=rule.file, rule=f"{kind} {rule.name}", sentence=sentence, is_warning=True)
+
+
+def _columns(rulebook: Rulebook) -> Iterator[Problem]:
+    for model in DESCRIBED_MODELS:
+        file = rulebook.files.get(model) or "models"
+        columns = rulebook.columns.get(model, {})
+        if not columns:
+            yield Problem(file=file, rule=model, sentence="documents no column in YAML, so no rule over it can be typed; list its columns.")
+        for name, sql_type in columns.items():
+            if not COLUMN_TYPE.fullmatch(sql_type):
+                sentence = f"the column '{name}' has the data_type '{sql_type}'; give it a plain SQL type such as bigint."
+                yield Problem(file=file, rule=model, sentence=sentence)
+
+
+@functools.cache
+def _reserved_words() -> frozenset[str]:
+    with duckdb.connect(":memory:") as database:
+        return frozenset(
+            word
+            for (word,) in database.execute("select keyword_name from duckdb_keywords() where keyword_category = 'reserved'").fetchall()
+        )
+
+
+def _names(rulebook: Rulebook, known_tools: Collection[str]) -> Iterator[Problem]:
+    kinds: list[tuple[str, Sequence[Rule], Collection[str]]] = [
+        ("stage", rulebook.stages, ()),
+        ("tag", rulebook.tags, rulebook.tag_columns),
+        ("segment", rulebook.segments, ("user_id",)),
+        ("funnel", rulebook.funnels, ()),
+        ("group", rulebook.rfm_groups, ("prospect",)),
+        ("list", rulebook.lists, ()),
+    ]
+    for kind, rules, taken in kinds:
+        seen: set[str] = set()
+        for rule in rules:
+            if not NAME.fullmatch(rule.name):
+                yield _refuse(
+                    rule, kind, f"'{rule.name[:60]}' is not a name; use lower-case letters, digits and _ and begin with a letter."
+                )
+            elif rule.name in _reserved_words():
+                yield _refuse(rule, kind, f"'{rule.name}' is a reserved word of SQL; take another name.")
+            if rule.name in seen:
+                yield _refuse(rule, kind, f"another {kind} has the same name; rename one of them.")
+            if rule.name in taken:
+                yield _refuse(rule, kind, f"'{rule.name}' is already a column of the table it would be added to; rename it.")
+            if not rule.label:
+                yield _refuse(rule, kind, "has no label; add what people call it.")
+            if kind in ("stage", "tag", "segment"):
+                if re.search(r"\d", rule.name):
+                    yield _warn(rule, kind, "has a number in its name; the name stays when the threshold changes, so leave the number out.")
+                if tools := [tool for tool in known_tools if f"_{tool}_" in f"_{rule.name}_"]:
+                    yield _warn(rule, kind, f"names the tool '{tools[0]}'; name the users, not where the list goes.")
+            seen.add(rule.name)
+
+
+def _condition(typist: Typist, rule: Rule, kind: str, condition: str, key: str, *, is_aggregate: bool = False) -> list[Problem]:
+    return [_refuse(rule, kind, f"in '{key}', {sentence}") for sentence in typist.faults(condition, is_aggregate=is_aggregate)]
+
+
+def _sound(typist: Typist, rules: Iterable[Stage | Tag | RfmGroup], kind: str) -> Iterator[Problem]:
+    """Each condition by itself: allowed, typed, and possible."""
+    for rule in rules:
+        faults = _condition(typist, rule, kind, rule.when, "when")
+        yield from faults
+        if not faults and (sentence := contradiction([rule.when])):
+            yield _refuse(rule, kind, sentence)
+
+
+def _stages(rulebook: Rulebook, features: Typist, state: Typist) -> Iterator[Problem]:
+    stages = rulebook.stages
+    if not stages:
+        yield Problem(
+            file=rulebook.files.get("user_lifecycle") or "models",
+            rule="user_lifecycle",
+            sentence="lists no stage under config.meta.stages; every user needs one.",
+        )
+        return
+    exported = {each.segment for each in rulebook.lists}
+    yield from _sound(features, stages, "stage")
+    yield from _first_match_wins([stage for stage in stages if not guard(stage.when, rulebook.feature_columns)], "stage")
+    if not guard(stages[-1].when, rulebook.feature_columns) and not is_everything(stages[-1].when):
+        yield _refuse(stages[-1], "stage", "is the last one and must catch everybody left; write `when: true`.")
+    for stage in stages:
+        for key in PLAYBOOK:
+            if not getattr(stage, key):
+                yield _refuse(stage, "stage", f"has no {key}; a stage without its line of the playbook cannot be worked on.")
+        if not stage.kpi.name or not stage.kpi.sql:
+            yield _refuse(stage, "stage", "has no KPI; give `kpi` a name and an sql over the users of the stage.")
+        else:
+            yield from _condition(state, stage, "stage", stage.kpi.sql, "kpi.sql", is_aggregate=True)
+        if stage.segment and rulebook.segment(stage.segment) is None:
+            near = closest(stage.segment, [segment.name for segment in rulebook.segments])
+            yield _refuse(stage, "stage", f"names the segment '{stage.segment}', which does not exist{near or '.'}")
+        elif stage.segment and stage.segment not in exported:
+            yield _refuse(
+                stage, "stage", f"names the segment '{stage.segment}', which no list exports, so nobody can act on it; add an exposure."
+            )
+
+
+def _first_match_wins(rules: Sequence[Stage | RfmGroup], kind: str) -> Iterator[Problem]:
+    """A rule below a wider one can never win, so which of the two was meant is not said."""
+    for earlier, later in itertools.combinations(rules, 2):
+        if is_everything(earlier.when):
+            yield _refuse(earlier, kind, f"catches everybody before '{later.name}' is asked; put it last.")
+        elif conjuncts(earlier.when) <= conjuncts(later.when):
+            sentence = (
+                f"can never be reached: whoever fits it already fits '{earlier.name}' above; put the narrower one first or tell them apart."
+            )
+            yield _refuse(later, kind, sentence)
+
+
+def _tags(rulebook: Rulebook, typist: Typist) -> Iterator[Problem]:
+    yield from _sound(typist, rulebook.tags, "tag")
+    for tag in rulebook.tags:
+        for key in ("family", "owner"):
+            if not getattr(tag, key):
+                yield _refuse(tag, "tag", f"has no {key}; say who answers for it and where it belongs.")
+        yield from _known_stages(rulebook, tag, "tag", tag.when, rulebook.tag_columns)
+
+
+def _known_stages(rulebook: Rulebook, rule: Rule, kind: str, condition: str, columns: Collection[str]) -> Iterator[Problem]:
+    if guard(condition, dict.fromkeys(columns, "")):
+        return
+    names = [stage.name for stage in rulebook.stages]
+    for text in texts_compared_with(condition, STAGE_COLUMN):
+        if text not in names:
+            yield _refuse(rule, kind, f"asks for the stage '{text}', which does not exist{closest(text, names) or '.'}")
+
+
+def _segments(rulebook: Rulebook, typist: Typist) -> Iterator[Problem]:
+    names = [segment.name for segment in rulebook.segments]
+    exported = {each.segment for each in rulebook.lists}
+    used = {step.segment for segment in rulebook.segments for step in segment.steps}
+    for segment in rulebook.segments:
+        if not segment.owner:
+            yield _refuse(segment, "segment", "has no owner; say who answers for it.")
+        if not segment.include:
+            yield _refuse(segment, "segment", "has no include step; write `include: ['true']` for a segment that begins with everybody.")
+        faults: list[Problem] = []
+        for key, steps in (("include", segment.include), ("exclude", segment.exclude)):
+            for number, step in enumerate(steps, 1):
+                if (step.when is None) == (step.segment is None):
+                    faults.append(_refuse(segment, "segment", f"{key} step {number} must be one condition or one {{segment: name}}."))
+                elif step.segment is not None and step.segment not in names:
+                    near = closest(step.segment, names)
+                    faults.append(
+                        _refuse(
+                            segment, "segment", f"{key} step {number} names the segment '{step.segment}', which does not exist{near or '.'}"
+                        )
+                    )
+                elif step.when is not None:
+                    faults += _condition(typist, segment, "segment", step.when, f"{key} step {number}")
+                    faults += _known_stages(rulebook, segment, "segment", step.when, typist.columns)
+        yield from faults
+        if path := _way_back(rulebook, segment):
+            yield _refuse(segment, "segment", f"is defined by itself ({' → '.join(path)}); take one of these steps out.")
+        elif not faults and (sentence := _impossible(segment)):
+            yield _refuse(segment, "segment", sentence)
+        if segment.name not in exported | used:
+            yield _warn(segment, "segment", "is exported by no list; add an exposure or take it out.")
+
+
+def _way_back(rulebook: Rulebook, start: Segment) -> list[str] | None:
+    """The chain of references that leads from a segment back to itself."""
+    waiting = [[start.name]]
+    visited: set[str] = set()
+    while waiting:
+        path = waiting.pop(0)
+        segment = rulebook.segment(path[-1])
+        for step in segment.steps if segment else ():
+            if step.segment == start.name:
+                return [*path, start.name]
+            if step.segment is not None and step.segment not in visited:
+                visited.add(step.segment)
+                waiting.append([*path, step.segment])
+    return None
+
+
+def _impossible(segment: Segment) -> str | None:
+    if both := {step.segment for step in segment.include} & {step.segment for step in segment.exclude} - {None}:
+        return f"the segment '{min(filter(None, both))}' is both required and excluded, so nobody is left."
+    return contradiction([step.when for step in segment.include if step.when], [step.when for step in segment.exclude if step.when])
+
+
+def _funnels(rulebook: Rulebook, typist: Typist) -> Iterator[Problem]:
+    for funnel in rulebook.funnels:
+        yield from _funnel_shape(funnel, typist)
+        for step in funnel.steps:
+            yield from _condition(typist, funnel, "funnel", step.when, f"step {step.name}")
+
+
+def _funnel_shape(funnel: Funnel, typist: Typist) -> Iterator[Problem]:
+    names = [step.name for step in funnel.steps]
+    if len(names) < 2:
+        yield _refuse(funnel, "funnel", "has fewer than two steps; a funnel leads from one step to another.")
+    if len(set(names)) < len(names):
+        yield _refuse(funnel, "funnel", "has two steps of the same name; rename one of them.")
+    if funnel.object not in typist.columns:
+        yield _refuse(
+            funnel,
+            "funnel",
+            f"holds the object '{funnel.object}', which is no column of int_activity{closest(funnel.object, typist.columns) or '.'}",
+        )
+    for number, step in enumerate(funnel.steps, 1):
+        if not NAME.fullmatch(step.name) or not step.label:
+            yield _refuse(funnel, "funnel", f"step {number} needs a name of lower-case letters, digits and _, and a label.")
+        if number == 1 and step.within_days is not None:
+            yield _refuse(funnel, "funnel", "its first step has within_days, but nothing comes before it; take it out.")
+        if number > 1 and (step.within_days is None or step.within_days < 0):
+            yield _refuse(funnel, "funnel", f"step '{step.name}' needs within_days: the days allowed since the step before.")
+        if step.same_object and funnel.unit == "user":
+            yield _refuse(
+                funnel, "funnel", f"step '{step.name}' asks for the same object, but the unit is the user; set `unit: user_object`."
+            )
+
+
+def _rfm_groups(rulebook: Rulebook, database: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
+    groups = rulebook.rfm_groups
+    if not groups:
+        yield Problem(
+            file=rulebook.files.get("user_rfm") or "models",
+            rule="user_rfm",
+            sentence="lists no group under config.meta.groups; every buyer needs one.",
+        )
+        return
+    faults = list(_sound(Typist(SCORE_COLUMNS, database), groups, "group"))
+    yield from faults
+    if faults:
+        return
+    yield from _first_match_wins(groups, "group")
+    if not is_everything(groups[-1].when):
+        yield _refuse(groups[-1], "group", "is the last one and must catch every score left; write `when: true`.")
+    won = _winners(groups, database)
+    for group in groups:
+        if group.name not in won:
+            yield _refuse(group, "group", "wins for no score at all; put it higher or take it out.")
+
+
+def _winners(groups: Sequence[RfmGroup], database: duckdb.DuckDBPyConnection) -> set[str]:
+    """The groups that win at least one of the 125 score triples."""
+    rows = ", ".join(f"({r}, {f}, {m}, {(f + m + 1) // 2})" for r, f, m in itertools.product(range(1, 6), repeat=3))
+    cases = " ".join(f"when {group.when} then {number}" for number, group in enumerate(groups))
+    query = f"select distinct case {cases} end from (values {rows}) as scores(r, f, m, fm)"
+    return {groups[number].name for (number,) in database.execute(query).fetchall() if number is not None}
+
+
+def _lists(rulebook: Rulebook, known_tools: Collection[str]) -> Iterator[Problem]:
+    consents = contract.tables()["consents"]
+    segments = [segment.name for segment in rulebook.segments]
+    fields = [
+        *itertools.chain.from_iterable(rulebook.columns[model] for model in ("user_profile", "user_lifecycle", "user_tags")),
+        *CONTACT_FIELDS,
+    ]
+    for each in rulebook.lists:
+        yield from _one_of(each, "tool", each.tool, sorted(known_tools))
+        yield from _one_of(each, "segment", each.segment, segments)
+        yield from _one_of(each, "mode", each.mode, MODES)
+        yield from _one_of(each, "match_key", each.match_key, MATCH_KEYS)
+        yield from _one_of(each, "channel", each.channel, consents.column("channel").known)
+        yield from _one_of(each, "purpose", each.purpose, consents.column("purpose").known)
+        for tool_field, column in each.fields.items():
+            if column not in fields:
+                yield _refuse(
+                    each,
+                    "list",
+                    f"fills the field '{tool_field}' from '{column}', which is no column a list may carry{closest(column, fields) or '.'}",
+                )
+        if not 0 < each.max_removed_share <= 1:
+            yield _refuse(
+                each, "list", "max_removed_share must lie above 0 and not above 1; 0.5 stops a list that would lose more than half."
+            )
+        if not each.depends_on_audiences:
+            yield _refuse(each, "list", f"does not depend on ref('{LIST_MODEL}'), so the lineage ends before it; add it to depends_on.")
+
+
+def _one_of(each: ContactList, key: str, value: str, known: Sequence[str]) -> Iterator[Problem]:
+    if not value:
+        yield _refuse(each, "list", f"has no {key}; say which: {', '.join(known)}.")
+    elif value not in known:
+        yield _refuse(
+            each,
+            "list",
+            f"names the {key} '{value[:60]}', which does not exist{closest(value, known) or '; known are ' + ', '.join(known) + '.'}",
+        )

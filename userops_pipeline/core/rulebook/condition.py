@@ -1,0 +1,363 @@
+"""One condition: whether it may be asked at all, whether its types fit, and what it says.
+
+Add a function or operator to the allow-list here when it means the same on DuckDB and Spark and reads nothing but its arguments.
+Must not know which rule a condition belongs to; nothing reaches a database before `guard` has passed it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+import duckdb
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from userops_pipeline.core.rulebook.model import closest
+
+MAX_LENGTH = 2000
+
+FUNCTIONS: dict[type[exp.Expr], str] = {
+    exp.Abs: "abs",
+    exp.Ceil: "ceil",
+    exp.Coalesce: "coalesce",
+    exp.Extract: "extract",
+    exp.Floor: "floor",
+    exp.Greatest: "greatest",
+    exp.Least: "least",
+    exp.Length: "length",
+    exp.Lower: "lower",
+    exp.Nullif: "nullif",
+    exp.Round: "round",
+    exp.Trim: "trim",
+    exp.TryCast: "try_cast",
+    exp.Cast: "cast",
+    exp.Upper: "upper",
+}
+AGGREGATES: dict[type[exp.Expr], str] = {exp.Avg: "avg", exp.Count: "count", exp.Max: "max", exp.Min: "min", exp.Sum: "sum"}
+COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ)
+ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg)
+LOGIC = (exp.And, exp.Or, exp.Not)
+ROW_SYNTAX = (
+    *COMPARISONS,
+    *ARITHMETIC,
+    *LOGIC,
+    exp.Between,
+    exp.Boolean,
+    exp.Case,
+    exp.Column,
+    exp.DPipe,
+    exp.DataType,
+    exp.DataTypeParam,
+    exp.Identifier,
+    exp.If,
+    exp.In,
+    exp.Is,
+    exp.Like,
+    exp.Literal,
+    exp.Null,
+    exp.Paren,
+    exp.Var,
+)
+AGGREGATE_SYNTAX = (exp.Distinct, exp.Filter, exp.Star, exp.Where)
+QUERIES = (exp.Query, exp.Exists, exp.All, exp.Any)
+FAMILIES = {"BOOLEAN": "boolean", "VARCHAR": "text", "STRING_LITERAL": "text", "DATE": "date", "TIMESTAMP": "date", "NULL": "null"}
+NUMBER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*|INTEGER_LITERAL")
+
+
+def guard(condition: str, columns: Mapping[str, str], *, is_aggregate: bool = False) -> list[str]:
+    """Why this text may not be bound at all; empty when it is one harmless expression over these columns."""
+    if not condition.strip():
+        return ["the condition is empty; write `true` for a rule that takes everybody."]
+    if len(condition) > MAX_LENGTH:
+        return [f"the condition is longer than {MAX_LENGTH} characters; split it into tags or segments."]
+    if any(ord(character) < 32 and character not in "\n\t" for character in condition):
+        return ["the condition holds a control character; type it again."]
+    try:
+        tokens = sqlglot.tokenize(condition, read="duckdb")
+        trees = sqlglot.parse(condition, read="duckdb")
+    except (SqlglotError, RecursionError) as error:
+        return [f"the condition is not SQL: {_first_line(error)}"]
+    if any(token.token_type is sqlglot.TokenType.SEMICOLON for token in tokens) or len(trees) != 1:
+        return ["the condition holds a semicolon; a rule is one expression, not statements."]
+    if any(token.comments for token in tokens) or re.search(r"--|/\*", re.sub(r"'[^']*'", "", condition)):
+        return ["the condition holds a comment; put words into the description."]
+    tree = trees[0]
+    if tree is None:
+        return ["the condition is empty; write `true` for a rule that takes everybody."]
+    faults: list[str] = []
+    for node in tree.walk():
+        sentence = _node_fault(node, columns, is_aggregate)
+        if sentence and sentence not in faults:
+            faults.append(sentence)
+    if is_aggregate and not faults and not any(isinstance(node, tuple(AGGREGATES)) for node in tree.walk()):
+        faults.append(f"a KPI sums up a whole stage: it needs one of {', '.join(sorted(AGGREGATES.values()))}.")
+    return faults
+
+
+def _node_fault(node: exp.Expr, columns: Mapping[str, str], is_aggregate: bool) -> str | None:
+    if isinstance(node, QUERIES):
+        return "a subquery is not allowed; make the number a column of the table the rule reads."
+    if isinstance(node, exp.Window):
+        return "a window function is not allowed; a rule sees one row."
+    if isinstance(node, exp.Column):
+        if node.table:
+            return f"'{node.sql()}' names a table; write the bare column name."
+        return (
+            None if node.name.lower() in columns else f"there is no column '{node.name}' here{closest(node.name.lower(), columns) or '.'}"
+        )
+    if isinstance(node, exp.Identifier):
+        return f'"{node.name}" is quoted; write column names without quotes.' if node.quoted else None
+    if isinstance(node, exp.If) and not isinstance(node.parent, exp.Case):
+        return "if() is not allowed; write case when … then … else … end."
+    if isinstance(node, exp.Filter) and not isinstance(node.this, tuple(AGGREGATES)):
+        return "filter (where …) belongs behind an aggregate."
+    if isinstance(node, exp.Div) and not _never_zero(node.expression):
+        return f"'{node.sql()}' may divide by 0; write … / nullif({node.expression.sql()}, 0)."
+    if isinstance(node, exp.AggFunc) or type(node) in AGGREGATES:
+        if not is_aggregate:
+            return f"the aggregate {_name(node)}() is not allowed; a rule sees one row, so make it a column of the table."
+        return (
+            None
+            if type(node) in AGGREGATES
+            else f"the aggregate {_name(node)}() is not allowed; use one of {', '.join(AGGREGATES.values())}."
+        )
+    if isinstance(node, ROW_SYNTAX) or type(node) in FUNCTIONS or (is_aggregate and isinstance(node, AGGREGATE_SYNTAX)):
+        return None
+    if isinstance(node, exp.Func):
+        return (
+            f"the function {_name(node)}() is not allowed; allowed are {', '.join(sorted(FUNCTIONS.values()))}, case, in, like and between."
+        )
+    return f"'{node.sql()[:60]}' is not allowed in a rule; use comparisons, and, or, not, in, between, like, case and arithmetic."
+
+
+def sealed_database() -> duckdb.DuckDBPyConnection:
+    """A DuckDB in memory that can reach no file and no network."""
+    return duckdb.connect(":memory:", config={"enable_external_access": "false"})
+
+
+class Typist:
+    """Types conditions exactly, by binding them to an empty table in a DuckDB that can reach nothing."""
+
+    def __init__(self, columns: Mapping[str, str], database: duckdb.DuckDBPyConnection | None = None) -> None:
+        self.columns = columns
+        self._database = database or sealed_database()
+        self._table = f"bound_{id(self)}"
+        ddl = ", ".join(f'"{name.replace(chr(34), "")}" {sql_type}' for name, sql_type in columns.items())
+        self._database.execute(f"create or replace table {self._table} ({ddl})")
+
+    def faults(self, condition: str, *, is_aggregate: bool = False) -> list[str]:
+        """Everything wrong with a condition: first what may not be said, then what does not fit."""
+        faults = guard(condition, self.columns, is_aggregate=is_aggregate)
+        if faults:
+            return faults
+        tree = parse(condition)
+        try:
+            result = self._types([condition])[0]
+            types = self._node_types(tree)
+        except duckdb.Error as error:
+            return [f"its types do not fit: {_first_line(error)}"]
+        faults = [sentence for node in tree.walk() if (sentence := _type_fault(node, types))]
+        wanted = "number" if is_aggregate else "boolean"
+        if not faults and _family(result) != wanted:
+            faults.append(f"it gives {_family(result)}, but it must give {wanted if is_aggregate else 'true or false'}.")
+        return list(dict.fromkeys(faults))
+
+    def _node_types(self, tree: exp.Expr) -> dict[int, str]:
+        """The type of every part, by identity; parts with an aggregate cannot stand beside parts without."""
+        values = [node for node in tree.walk() if _is_value(node)]
+        with_aggregate = [node for node in values if node.find(*AGGREGATES)]
+        without = [node for node in values if not node.find(*AGGREGATES)]
+        types: dict[int, str] = {}
+        for nodes in (with_aggregate, without):
+            if nodes:
+                types.update(zip(map(id, nodes), self._types([node.sql("duckdb") for node in nodes]), strict=True))
+        return types
+
+    def _types(self, expressions: list[str]) -> list[str]:
+        selected = ", ".join(f"({text}) as c{number}" for number, text in enumerate(expressions))
+        return [row[1] for row in self._database.execute(f"describe select {selected} from {self._table}").fetchall()]
+
+
+def _type_fault(node: exp.Expr, types: Mapping[int, str]) -> str | None:
+    def family(part: exp.Expr) -> str:
+        return _family(types[id(part)])
+
+    if isinstance(node, LOGIC):
+        operands = [part for part in (node.args.get("this"), node.args.get("expression")) if part is not None]
+        for part in operands:
+            if family(part) not in ("boolean", "null"):
+                return f"'{part.sql()}' is {family(part)}, not true or false; compare it with something."
+    if isinstance(node, (exp.If, exp.Where)) and family(node.this) != "boolean":
+        return f"'{node.this.sql()}' is {family(node.this)}, not true or false; compare it with something."
+    if isinstance(node, (*COMPARISONS, exp.Between, exp.In, exp.Like, exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least)):
+        parts = [part for part in node.iter_expressions() if id(part) in types]
+        return _mismatch(node, [(part, family(part)) for part in parts])
+    if isinstance(node, (*ARITHMETIC, exp.Sum, exp.Avg)):
+        for part in node.iter_expressions():
+            if id(part) in types and family(part) not in ("number", "null"):
+                return f"'{node.sql()}' calculates with '{part.sql()}', which is {family(part)}; calculate with numbers only."
+    if (
+        isinstance(node, exp.Cast)
+        and not isinstance(node, exp.TryCast)
+        and not isinstance(node.this, exp.Literal)
+        and family(node.this) == "text"
+    ):
+        return f"'{node.sql()}' fails on the first text that does not fit; write try_cast({node.this.sql()} as …)."
+    return None
+
+
+def _mismatch(node: exp.Expr, parts: list[tuple[exp.Expr, str]]) -> str | None:
+    families = {family for _, family in parts if family != "null"}
+    if len(families) <= 1:
+        return None
+    if families == {"date", "text"}:
+        wrong = [part for part, family in parts if family == "text" and not _is_iso_date(part)]
+        return f"{wrong[0].sql()} is not a date; write it as 'YYYY-MM-DD'." if wrong else None
+    kinds = " with ".join(sorted(families))
+    return f"'{node.sql()}' compares {kinds}; put quotes around texts and none around numbers."
+
+
+def parse(condition: str) -> exp.Expr:
+    """The tree of a condition that `guard` has passed."""
+    return sqlglot.parse_one(condition, read="duckdb")
+
+
+def columns_in(condition: str) -> list[str]:
+    """The columns a condition reads, in the order it names them."""
+    return list(dict.fromkeys(column.name.lower() for column in parse(condition).find_all(exp.Column)))
+
+
+def texts_compared_with(condition: str, column: str) -> list[str]:
+    """The texts a condition compares a column with, e.g. the stages it names."""
+    nodes = [
+        node
+        for node in parse(condition).find_all(*COMPARISONS, exp.In)
+        if any(part.name.lower() == column for part in node.find_all(exp.Column))
+    ]
+    return [literal.this for node in nodes for literal in node.iter_expressions() if isinstance(literal, exp.Literal) and literal.is_string]
+
+
+def normal(condition: str) -> str:
+    """One spelling for conditions that differ in spaces, case of keywords or outer parentheses only."""
+    return _text(parse(condition))
+
+
+def is_everything(condition: str) -> bool:
+    return normal(condition) == "TRUE"
+
+
+def conjuncts(condition: str) -> set[str]:
+    """The parts that must all hold, each in normal spelling."""
+    return {_text(part) for part in _flat(parse(condition), exp.And)}
+
+
+def contradiction(include: Iterable[str], exclude: Iterable[str] = ()) -> str | None:
+    """The sentence saying why nobody can pass these conditions, where that can be seen without data."""
+    wanted: list[tuple[str, exp.Expr]] = [(_text(part), part) for text in include for part in _flat(parse(text), exp.And)]
+    unwanted = [(_text(part), part) for text in exclude for part in _flat(parse(text), exp.Or)]
+    for text in exclude:
+        if conjuncts(text) <= {part for part, _ in wanted}:
+            return f"'{normal(text)}' is both required and excluded, so nobody is left."
+    for text, part in [*wanted, *((_text(exp.Not(this=part.copy())), exp.Not(this=part.copy())) for _, part in unwanted)]:
+        opposite = _text(part.this) if isinstance(part, exp.Not) else _text(exp.Not(this=part.copy()))
+        if opposite in {each for each, _ in wanted}:
+            return f"'{text}' and '{opposite}' cannot both hold, so nobody is left."
+    return _empty_range([part for _, part in wanted], [part for _, part in unwanted])
+
+
+_TURNED = {exp.GT: exp.LTE, exp.GTE: exp.LT, exp.LT: exp.GTE, exp.LTE: exp.GT}
+_MIRRORED = {exp.GT: exp.LT, exp.GTE: exp.LTE, exp.LT: exp.GT, exp.LTE: exp.GTE, exp.EQ: exp.EQ}
+
+
+def _empty_range(wanted: list[exp.Expr], unwanted: list[exp.Expr]) -> str | None:
+    """Columns whose lower bound lies above their upper bound, or that must equal two different values."""
+    floors: dict[str, tuple[float, bool]] = {}
+    ceilings: dict[str, tuple[float, bool]] = {}
+    texts: dict[str, str] = {}
+    bounds = list(_bounds(wanted)) + [(column, _TURNED[kind], value) for column, kind, value in _bounds(unwanted) if kind in _TURNED]
+    for column, kind, value in bounds:
+        if isinstance(value, str):
+            if kind is exp.EQ and texts.setdefault(column, value) != value:
+                return f"'{column}' cannot be '{texts[column]}' and '{value}' at once, so nobody is left."
+            continue
+        if kind in (exp.GT, exp.GTE, exp.EQ):
+            floors[column] = max(floors.get(column, (float("-inf"), False)), (value, kind is exp.GT))
+        if kind in (exp.LT, exp.LTE, exp.EQ):
+            ceilings[column] = min(ceilings.get(column, (float("inf"), True)), (value, kind is not exp.LT))
+    for column in floors.keys() & ceilings.keys():
+        (low, is_open_below), (high, is_closed_above) = floors[column], ceilings[column]
+        if low > high or (low == high and (is_open_below or not is_closed_above)):
+            return f"no '{column}' lies above {low:g} and below {high:g} as asked, so nobody is left."
+    return None
+
+
+def _bounds(parts: Iterable[exp.Expr]) -> Iterator[tuple[str, type[exp.Expr], float | str]]:
+    for part in parts:
+        bare = part.unnest()
+        kind = type(bare)
+        if kind not in _MIRRORED:
+            continue
+        left, right = bare.this, bare.expression
+        if isinstance(left, exp.Literal):
+            left, right, kind = right, left, _MIRRORED[kind]
+        if isinstance(left, exp.Column) and isinstance(right, exp.Literal):
+            yield left.name.lower(), kind, right.this if right.is_string else float(right.this)
+
+
+def _flat(tree: exp.Expr, kind: type[exp.Expr]) -> Iterator[exp.Expr]:
+    bare = tree.unnest()
+    if isinstance(bare, kind):
+        yield from _flat(bare.this, kind)
+        yield from _flat(bare.expression, kind)
+    else:
+        yield bare
+
+
+def _text(tree: exp.Expr) -> str:
+    return tree.unnest().sql("duckdb", normalize=True)
+
+
+def _is_value(node: exp.Expr) -> bool:
+    """Whether a node stands for a value of its own, so that it has a type."""
+    if isinstance(node, (exp.Identifier, exp.DataType, exp.DataTypeParam, exp.Var, exp.Star, exp.Where, exp.Distinct, exp.If)):
+        return False
+    is_filtered_aggregate = isinstance(node.parent, exp.Filter) and node is node.parent.this
+    return not is_filtered_aggregate and not isinstance(node.parent, (exp.DataType, exp.DataTypeParam))
+
+
+def _never_zero(divisor: exp.Expr) -> bool:
+    bare = divisor.unnest()
+    if isinstance(bare, exp.Nullif):
+        return bare.expression.sql() == "0"
+    return isinstance(bare, exp.Literal) and not bare.is_string and float(bare.this) != 0
+
+
+def _is_iso_date(part: exp.Expr) -> bool:
+    try:
+        return isinstance(part, exp.Literal) and bool(datetime.datetime.fromisoformat(part.this))
+    except ValueError:
+        return False
+
+
+def _family(sql_type: str) -> str:
+    name = sql_type.strip('"').upper()
+    return "number" if NUMBER.fullmatch(name) else FAMILIES.get(name, name.lower())
+
+
+def _name(node: exp.Expr) -> str:
+    return (
+        node.name.lower()
+        if isinstance(node, exp.Anonymous)
+        else node.sql_name().lower()
+        if isinstance(node, exp.Func)
+        else type(node).__name__.lower()
+    )
+
+
+def _first_line(error: Exception) -> str:
+    text = re.sub(r"\x1b\[\d+m", "", str(error)).strip().splitlines()
+    line = text[0].strip() if text else type(error).__name__
+    return (line.split("Error: ", 1)[-1]).rstrip(".") + "."

@@ -1,0 +1,299 @@
+"""The shapes of the rules, and how they are read from dbt's manifest and written beside a generation.
+
+Add here when a rule gets a new key or a new kind of rule appears; reading is lenient on purpose, so that one mistake never hides another.
+Must not judge a rule beyond its shape (check does), evaluate a condition, or open a database.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+LIST_MODEL = "audiences"
+DESCRIBED_MODELS = ("int_user_features", "int_activity", "user_profile", "user_lifecycle", "user_tags")
+
+
+class RuleError(ValueError):
+    """A rule, a rulebook or a question that cannot be used; the message is a sentence for a person."""
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Problem(Frozen):
+    """What is wrong with one rule and how to mend it."""
+
+    file: str
+    rule: str
+    sentence: str
+    is_warning: bool = False
+    line: int | None = None
+
+    def __str__(self) -> str:
+        where = self.file if self.line is None else f"{self.file}:{self.line}"
+        return f"{where}: {self.rule}: {self.sentence}"
+
+
+def _as_sql(value: Any) -> Any:
+    """`when: true` is YAML's boolean and SQL's `true`."""
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _as_step(value: Any) -> Any:
+    return {"when": value} if isinstance(value, (str, bool)) else value
+
+
+Sql = Annotated[str, BeforeValidator(_as_sql)]
+
+
+class Rule(Frozen):
+    """What every rule has: a name, the label people read, and the YAML file it stands in."""
+
+    name: str = ""
+    label: str = ""
+    file: str = ""
+
+
+class Kpi(Frozen):
+    name: str = ""
+    label: str = ""
+    sql: Sql = ""
+
+
+class Stage(Rule):
+    """A lifecycle stage with its line of the playbook; of several matching stages the first one listed wins."""
+
+    when: Sql = ""
+    state: str = ""
+    state_zh: str = ""
+    goal: str = ""
+    goal_zh: str = ""
+    touchpoint: str = ""
+    touchpoint_zh: str = ""
+    kpi: Kpi = Kpi()
+    action: str = ""
+    action_zh: str = ""
+    content: str = ""
+    content_zh: str = ""
+    segment: str = ""
+
+
+class Tag(Rule):
+    family: str = ""
+    owner: str = ""
+    when: Sql = ""
+
+
+class Step(Frozen):
+    """One step of a segment: a condition, or all members of another segment."""
+
+    when: Sql | None = None
+    segment: str | None = None
+
+    @property
+    def text(self) -> str:
+        return f"segment {self.segment}" if self.segment is not None else (self.when or "")
+
+
+Steps = tuple[Annotated[Step, BeforeValidator(_as_step)], ...]
+
+
+class Segment(Rule):
+    owner: str = ""
+    include: Steps = ()
+    exclude: Steps = ()
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return self.include + self.exclude
+
+
+class FunnelStep(Frozen):
+    name: str = ""
+    label: str = ""
+    when: Sql = ""
+    within_days: int | None = None
+    same_object: bool = False
+
+
+class Funnel(Rule):
+    """Ordered steps of a user, or of a user and one object (the int_activity column named by `object`)."""
+
+    unit: Literal["user", "user_object"] = "user"
+    object: str = "object_id"
+    steps: tuple[FunnelStep, ...] = ()
+
+
+class RfmGroup(Rule):
+    when: Sql = ""
+
+
+class ContactList(Rule):
+    """A dbt exposure: one segment kept up to date in one campaign tool."""
+
+    tool: str = ""
+    segment: str = ""
+    mode: str = ""
+    match_key: str = ""
+    channel: str = ""
+    purpose: str = ""
+    fields: dict[str, str] = Field(default_factory=dict)
+    max_removed_share: float = 0.5
+    depends_on_audiences: bool = True
+
+
+class Rulebook(Frozen):
+    stages: tuple[Stage, ...] = ()
+    tags: tuple[Tag, ...] = ()
+    segments: tuple[Segment, ...] = ()
+    funnels: tuple[Funnel, ...] = ()
+    rfm_groups: tuple[RfmGroup, ...] = ()
+    lists: tuple[ContactList, ...] = ()
+    columns: dict[str, dict[str, str]] = Field(default_factory=dict)
+    """Type by documented column, for each of DESCRIBED_MODELS."""
+    files: dict[str, str] = Field(default_factory=dict)
+    """The YAML file of each model."""
+    misread: tuple[Problem, ...] = ()
+    """What could not even be read; `check` hands these on first."""
+
+    def segment(self, name: str) -> Segment | None:
+        return next((segment for segment in self.segments if segment.name == name), None)
+
+    @property
+    def feature_columns(self) -> dict[str, str]:
+        """What a stage's condition sees."""
+        return self.columns.get("int_user_features", {})
+
+    @property
+    def tag_columns(self) -> dict[str, str]:
+        """What a tag's condition sees: the features and the stage."""
+        return {**self.feature_columns, "stage": "varchar"}
+
+    @property
+    def state_columns(self) -> dict[str, str]:
+        """What segments, KPIs and previews see: features, stage and tags."""
+        return {**self.tag_columns, **{tag.name: "boolean" for tag in self.tags}}
+
+    @property
+    def activity_columns(self) -> dict[str, str]:
+        """What a funnel step sees."""
+        return self.columns.get("int_activity", {})
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?`, or nothing when nothing is near."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def load(manifest: Mapping[str, Any] | Path) -> Rulebook:
+    """The rules in a dbt manifest (target/manifest.json or its content)."""
+    document: Mapping[str, Any] = json.loads(manifest.read_text(encoding="utf-8")) if isinstance(manifest, Path) else manifest
+    models = {node["name"]: node for node in document.get("nodes", {}).values() if node.get("resource_type") == "model"}
+    misread: list[Problem] = []
+
+    def listed(kind: type[AnyRule], model: str, key: str) -> tuple[AnyRule, ...]:
+        node = models.get(model, {})
+        entries = _meta(node).get(key, [])
+        if not isinstance(entries, list):
+            misread.append(
+                Problem(file=_file(node), rule=model, sentence=f"'{key}' must be a list, in the order in which it is to be read.")
+            )
+            return ()
+        return tuple(_read(kind, entry, _file(node), f"{key} entry {number}", misread) for number, entry in enumerate(entries, 1))
+
+    def from_columns(kind: type[AnyRule], model: str) -> tuple[AnyRule, ...]:
+        node = models.get(model, {})
+        return tuple(
+            _read(kind, {**_meta(column), "name": name}, _file(node), f"column {name}", misread)
+            for name, column in node.get("columns", {}).items()
+            if (column.get("data_type") or "").lower() in ("boolean", "bool") or {"when", "include", "exclude"} & set(_meta(column))
+        )
+
+    lists = tuple(
+        _read(
+            ContactList,
+            {
+                **_meta(exposure),
+                "name": exposure["name"],
+                "label": exposure.get("label") or _meta(exposure).get("label", ""),
+                "depends_on_audiences": _depends_on_audiences(exposure),
+            },
+            exposure.get("original_file_path", ""),
+            f"exposure {exposure['name']}",
+            misread,
+        )
+        for exposure in sorted(document.get("exposures", {}).values(), key=lambda each: each["name"])
+        if _depends_on_audiences(exposure) or {"tool", "segment"} & set(_meta(exposure))
+    )
+    return Rulebook(
+        stages=listed(Stage, "user_lifecycle", "stages"),
+        tags=from_columns(Tag, "user_tags"),
+        segments=from_columns(Segment, "user_segments"),
+        funnels=listed(Funnel, "funnel_conversion", "funnels"),
+        rfm_groups=listed(RfmGroup, "user_rfm", "groups"),
+        lists=lists,
+        columns={name: _column_types(models[name]) for name in DESCRIBED_MODELS if name in models},
+        files={name: _file(models[name]) for name in sorted({*DESCRIBED_MODELS, "user_rfm"} & models.keys())},
+        misread=tuple(misread),
+    )
+
+
+def to_json(rulebook: Rulebook) -> str:
+    """The rulebook as text: what a generation keeps as rulebook.json."""
+    return rulebook.model_dump_json(indent=1)
+
+
+def from_json(text: str) -> Rulebook:
+    """The rulebook a generation was built with."""
+    try:
+        return Rulebook.model_validate_json(text)
+    except ValidationError as error:
+        raise RuleError("This rulebook.json was written by another version of the project; build the night again.") from error
+
+
+AnyRule = TypeVar("AnyRule", bound=Rule)
+
+
+def _read(kind: type[AnyRule], entry: Any, file: str, position: str, misread: list[Problem]) -> AnyRule:
+    """One rule; keys that cannot be read are reported and left out, so that the rest is still checked."""
+    if not isinstance(entry, Mapping):
+        misread.append(Problem(file=file, rule=position, sentence="must be a mapping of keys to values."))
+        return kind(file=file)
+    keys = {str(key): value for key, value in entry.items() if value is not None}
+    rule = str(keys.get("name") or position)
+    try:
+        return kind.model_validate({**keys, "file": file})
+    except ValidationError as error:
+        for fault in error.errors(include_url=False, include_input=False):
+            where = ".".join(str(part) for part in fault["loc"])
+            if fault["type"] == "extra_forbidden":
+                sentence = f"the key '{where}' is not known here{closest(where, kind.model_fields) or '.'}"
+            else:
+                sentence = f"'{where}' cannot be read: {fault['msg'][0].lower()}{fault['msg'][1:]}."
+            misread.append(Problem(file=file, rule=rule, sentence=sentence))
+            keys.pop(str(fault["loc"][0]), None)
+        return kind.model_validate({**keys, "file": file})
+
+
+def _meta(node: Mapping[str, Any]) -> dict[str, Any]:
+    return dict((node.get("config") or {}).get("meta") or node.get("meta") or {})
+
+
+def _file(node: Mapping[str, Any]) -> str:
+    """The YAML file that documents the model, inside the dbt project."""
+    return str(node.get("patch_path") or node.get("original_file_path") or "").split("://")[-1]
+
+
+def _column_types(node: Mapping[str, Any]) -> dict[str, str]:
+    return {name.lower(): str(column.get("data_type") or "").lower() for name, column in node.get("columns", {}).items()}
+
+
+def _depends_on_audiences(exposure: Mapping[str, Any]) -> bool:
+    return any(node.rsplit(".", 1)[-1] == LIST_MODEL for node in (exposure.get("depends_on") or {}).get("nodes", []))

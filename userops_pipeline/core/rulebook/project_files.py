@@ -1,0 +1,103 @@
+"""The YAML files of the dbt project as text: what dbt would silently take the wrong way, and on which line a rule stands.
+
+Add here what can only be seen in the files, because the manifest has already lost it (duplicate keys, anchors, tags, lines).
+Must not interpret a rule or import dbt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import yaml
+
+from userops_pipeline.core.rulebook.model import Problem
+
+OTHERS_FOLDERS = {"target", "dbt_packages", "logs"}
+
+
+def check_yaml_files(project_dir: Path) -> list[Problem]:
+    """Duplicate keys and names, anchors, tags and broken YAML in any YAML file of a dbt project."""
+    return [problem for path in _yaml_files(project_dir) for problem in _check_file(path, path.relative_to(project_dir).as_posix())]
+
+
+def with_lines(problems: Iterable[Problem], project_dir: Path) -> list[Problem]:
+    """The same problems, each with the line on which its rule begins where that can be found."""
+    return [
+        problem.model_copy(update={"line": problem.line or _line_of(project_dir / problem.file, problem.rule.split(" ")[-1])})
+        for problem in problems
+    ]
+
+
+def _yaml_files(project_dir: Path) -> list[Path]:
+    found = (path for pattern in ("*.yml", "*.yaml") for path in project_dir.rglob(pattern))
+    return sorted(path for path in found if not OTHERS_FOLDERS & set(path.relative_to(project_dir).parts))
+
+
+def _check_file(path: Path, file: str) -> list[Problem]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        refused = [_event_problem(event, file) for event in yaml.parse(text, Loader=yaml.SafeLoader)]
+        problems = [problem for problem in refused if problem]
+        # Composing expands nothing: with anchors refused, the tree is as large as the file.
+        return problems or list(_repeated(yaml.compose(text, Loader=yaml.SafeLoader), file))
+    except UnicodeDecodeError:
+        return [Problem(file=file, rule="file", sentence="is not UTF-8; save it as UTF-8.")]
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        reason = getattr(error, "problem", None) or "it is nested too deeply"
+        return [Problem(file=file, rule="file", sentence=f"is not YAML: {reason}.", line=mark.line + 1 if mark else None)]
+
+
+def _event_problem(event: yaml.Event, file: str) -> Problem | None:
+    line = event.start_mark.line + 1
+    if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+        return Problem(
+            file=file,
+            rule="file",
+            line=line,
+            sentence="uses a YAML anchor; write the text out, so that every rule can be read where it stands.",
+        )
+    if tag := getattr(event, "tag", None):
+        return Problem(file=file, rule="file", line=line, sentence=f"uses the YAML tag '{tag}'; write plain values.")
+    return None
+
+
+def _repeated(node: yaml.Node | None, file: str) -> Iterator[Problem]:
+    if isinstance(node, yaml.MappingNode):
+        yield from _twice(
+            [key for key, _ in node.value], file, "the key '{}' stands twice in one mapping, and the last would win; take one out."
+        )
+        for _, value in node.value:
+            yield from _repeated(value, file)
+    elif isinstance(node, yaml.SequenceNode):
+        names = [value for item in node.value if isinstance(item, yaml.MappingNode) for key, value in item.value if key.value == "name"]
+        yield from _twice(names, file, "the name '{}' stands twice in one list, and the last would win; rename one or take it out.")
+        for item in node.value:
+            yield from _repeated(item, file)
+
+
+def _twice(nodes: Iterable[yaml.Node], file: str, sentence: str) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for node in nodes:
+        if not isinstance(node, yaml.ScalarNode):
+            continue
+        if node.value in seen:
+            yield Problem(file=file, rule=node.value, line=node.start_mark.line + 1, sentence=sentence.format(node.value))
+        seen.add(node.value)
+
+
+def _line_of(path: Path, name: str) -> int | None:
+    try:
+        waiting = [yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return None
+    while waiting:
+        node = waiting.pop(0)
+        if isinstance(node, yaml.MappingNode):
+            if any(key.value == "name" and value.value == name for key, value in node.value):
+                return node.start_mark.line + 1
+            waiting.extend(value for _, value in node.value)
+        elif isinstance(node, yaml.SequenceNode):
+            waiting.extend(node.value)
+    return None

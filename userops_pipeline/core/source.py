@@ -1,0 +1,223 @@
+"""A source: a folder with source.yml and one SQL mapping per contract table it can fill.
+
+Here lives how source.yml is typed, where its files are looked for, and the sentences said when it is wrong.
+Add a key here when every source may need it; what a single source needs belongs in its own folder.
+Must not read data: landing and conform do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from userops_pipeline.core import contract
+from userops_pipeline.core.home import PROJECT_DIR, UserOpsError
+
+SOURCES_DIR = PROJECT_DIR / "userops_pipeline" / "sources"
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+def _known_zone(name: str) -> str:
+    ZoneInfo(name)
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_known_zone)]
+
+
+class Root(BaseModel):
+    """Where a source's files lie: an installed Python package, a folder named by an environment variable, or a folder of the project."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    package: str | None = None
+    env: str | None = None
+    path: str | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Root:
+        if not (self.package or self.env or self.path):
+            raise ValueError("root needs one of package, env or path")
+        return self
+
+    def folder(self) -> Path:
+        """The folder, existing or not.
+
+        Raises:
+            UserOpsError: the package is not installed, or the variable is not set and no path is given.
+        """
+        if self.package:
+            spec = importlib.util.find_spec(self.package)
+            if spec is None or spec.origin is None:
+                raise UserOpsError(f"The Python package {self.package!r} that holds the source's files is not installed; run `make setup`.")
+            return Path(spec.origin).parent / (self.path or "")
+        if self.env and os.environ.get(self.env):
+            return Path(os.environ[self.env])
+        if self.path:
+            return PROJECT_DIR / self.path
+        raise UserOpsError(f"The folder of the source's files is not known; set the environment variable {self.env}.")
+
+
+class File(BaseModel):
+    """One kind of file a source delivers. `{night}` in its path makes it a daily drop; without it the file is an archive of all nights."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str
+    columns: tuple[str, ...] = Field(min_length=1)
+    format: Literal["csv", "jsonl", "parquet"] = "csv"
+    encoding: str = "utf-8"
+    delimiter: str = ","
+    extra_columns: Literal["refuse", "keep"] = "refuse"
+    sidecar: Literal["optional", "required"] = "optional"
+
+    @model_validator(mode="after")
+    def _inside_the_root(self) -> File:
+        if Path(self.path).is_absolute() or ".." in Path(self.path).parts:
+            raise ValueError(f"path {self.path!r} must stay inside the source's root")
+        "".encode(self.encoding)
+        return self
+
+    @property
+    def daily(self) -> bool:
+        return "{night}" in self.path
+
+
+class Mapping(BaseModel):
+    """How a contract table is filled by `<table>.sql`.
+
+    `each` names the file every record of which must become exactly one row. `known_keys: skip` is for tables a mapping can only derive
+    from the night's facts (users from orders): what an earlier night brought stays, and a row of a known key counts as a duplicate.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    each: str | None = None
+    exact_duplicates: Literal["drop", "keep"] = "drop"
+    known_keys: Literal["update", "skip"] = "update"
+
+
+class Quiet(BaseModel):
+    """Nights on which no file is expected."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    weekdays: tuple[str, ...] = ()
+    dates: tuple[date, ...] = ()
+
+
+class Gate(BaseModel):
+    """How much a source's raw data may deviate before the night is held."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    orphan_share: float = 0.01
+    quarantine_share: float = 0.02
+    volume: tuple[float, float] = (0.2, 5.0)
+    fresh_days: int = 0
+
+
+class Source(BaseModel):
+    """A source as source.yml states it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    about: str
+    business_zone: Zone
+    zone: Zone
+    root: Root
+    phone_prefix: str | None = Field(default=None, pattern=r"^\+[1-9][0-9]{0,3}$")
+    first_night: date
+    last_night: date | None = None
+    files: dict[str, File]
+    tables: dict[str, Mapping]
+    quiet: Quiet = Quiet()
+    gate: Gate = Gate()
+    folder: Path
+
+    def mapping_sql(self, table: str) -> str:
+        return (self.folder / f"{table}.sql").read_text(encoding="utf-8")
+
+    def is_quiet(self, night: date) -> bool:
+        """True when nobody expects a file of this night."""
+        return WEEKDAYS[night.weekday()] in self.quiet.weekdays or night in self.quiet.dates
+
+    def night_before(self, night: date) -> date:
+        return night - timedelta(days=1)
+
+    def files_of(self, file: File, night: date) -> list[Path]:
+        """Files of one kind for one night (for an archive: the archive), in name order; links and odd names are refused.
+
+        Raises:
+            UserOpsError: the root is missing, or a match is not a plain file.
+        """
+        root = self.root.folder()
+        if not root.is_dir():
+            how = f"set {self.root.env} to the folder" if self.root.env else "put the files there"
+            raise UserOpsError(f"Source {self.name}: its folder of files does not exist; {how}.")
+        found = sorted(root.glob(file.path.replace("{night}", night.isoformat())))
+        for path in found:
+            if path.is_symlink() or not path.is_file() or not re.fullmatch(r"[\w][\w.\- ]*", path.name):
+                raise UserOpsError(f"Source {self.name}: {path.name!r} is not a plain file with a plain name; remove or rename it.")
+        return [path for path in found if path.suffix != ".sha256"]
+
+    def config_hash(self) -> str:
+        """Changes when source.yml or a mapping changes."""
+        digest = hashlib.sha256()
+        for path in sorted([self.folder / "source.yml", *self.folder.glob("*.sql")]):
+            digest.update(path.name.encode() + path.read_bytes())
+        return digest.hexdigest()[:16]
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML without duplicate keys: the second of two equal keys would silently win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.MarkedYAMLError(problem=f"the key {key!r} stands twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def load_source(name_or_folder: str) -> Source:
+    """The source of that name under sources/, or of that folder.
+
+    Raises:
+        UserOpsError: no such source, or source.yml is wrong; the sentence names file, key and mistake.
+    """
+    folder = Path(name_or_folder) if "/" in name_or_folder else SOURCES_DIR / name_or_folder
+    file = folder / "source.yml"
+    if not file.is_file():
+        known = ", ".join(sorted(path.parent.name for path in SOURCES_DIR.glob("*/source.yml")))
+        raise UserOpsError(f"There is no source {name_or_folder!r}: {folder.name}/source.yml is missing. Known sources: {known}.")
+    try:
+        document = yaml.load(file.read_text(encoding="utf-8"), _UniqueKeyLoader)  # noqa: S506 - a SafeLoader
+        source = Source(**{"name": folder.name, **document, "folder": folder.resolve()})
+    except yaml.YAMLError as error:
+        raise UserOpsError(f"{folder.name}/source.yml is not readable YAML: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise UserOpsError(f"{folder.name}/source.yml: {place}: {first['msg']}.") from None
+    for table, mapping in source.tables.items():
+        if table not in contract.tables():
+            raise UserOpsError(f"{source.name}/source.yml: tables.{table} is not a table of the contract: {', '.join(contract.tables())}.")
+        if not (source.folder / f"{table}.sql").is_file():
+            raise UserOpsError(f"{source.name}/source.yml names the table {table}, but {source.name}/{table}.sql is missing.")
+        if mapping.each is not None and mapping.each not in source.files:
+            raise UserOpsError(f"{source.name}/source.yml: tables.{table}.each names no file of this source: {mapping.each!r}.")
+    for path in source.folder.glob("*.sql"):
+        if path.stem not in source.tables:
+            raise UserOpsError(f"{source.name}/{path.name} is not listed under tables in source.yml; list it or remove it.")
+    return source

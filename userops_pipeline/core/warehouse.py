@@ -1,0 +1,157 @@
+"""The warehouse: the private DuckDB file dbt builds in, its views on the lake, and the clock that says what to rebuild.
+
+Here lives how a build learns its night and its window, and how a build that died is taken up again.
+Add here when dbt needs to be told something before it starts; must not compute anything a model could.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from userops_pipeline.core import contract
+from userops_pipeline.core.conform import Night, conformed_nights
+from userops_pipeline.core.home import DBT_PROJECT_DIR, Home, UserOpsError
+from userops_pipeline.core.lake import accounting_scan, raw_scan
+from userops_pipeline.core.source import Source
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The night a build is for, and the first business date it must recompute."""
+
+    as_of: date
+    window_from: date
+    first_on: date
+    business_zone: str
+    full: bool
+
+
+def project_hash() -> str:
+    """Changes when anything the tables follow from, beside the data, changes: models, macros, rules, tests, contract, engine."""
+    digest = hashlib.sha256(duckdb.__version__.encode())
+    files = [contract.CONTRACT_FILE, DBT_PROJECT_DIR / "dbt_project.yml"]
+    for folder in ("models", "macros", "tests"):
+        files += [path for path in (DBT_PROJECT_DIR / folder).rglob("*") if path.suffix in (".sql", ".yml")]
+    for path in sorted(files):
+        digest.update(str(path.relative_to(path.parents[2])).encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def _open(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
+    home.warehouse.parent.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect(str(home.warehouse)) as connection:
+        yield connection
+
+
+def _included(home: Home) -> tuple[dict[tuple[str, date], Night], date | None, str | None]:
+    """What the warehouse was built from: its nights, the date a broken build may have reached back to, and its project hash."""
+    if not home.warehouse.is_file():
+        return {}, None, None
+    with _open(home) as connection:
+        exists = connection.execute("select count(*) from information_schema.tables where table_schema = 'raw' and table_name = 'built'").fetchone()
+        if not exists or exists[0] == 0:
+            return {}, None, None
+        row = connection.execute("select nights, dirty_from, project_hash from raw.built").fetchone()
+    if row is None:
+        return {}, None, None
+    nights = [
+        Night(entry["source"], date.fromisoformat(entry["night"]), entry["content_hash"], date.fromisoformat(entry["window_from"]))
+        for entry in json.loads(row[0])
+    ]
+    return {(night.source, night.night): night for night in nights}, row[1], row[2]
+
+
+def prepare_build(home: Home, sources: list[Source], as_of: date, *, full: bool = False) -> Clock:
+    """Write the clock and the views on raw, so that dbt can start; says which window must be recomputed.
+
+    The window follows from what differs between the nights the warehouse was built from and the nights the lake holds up to `as_of`:
+    an added or removed night reaches back to its own earliest change, a night whose content changed to the beginning. A changed
+    project (a rule, a model) or a first build starts from an empty file.
+
+    Raises:
+        UserOpsError: the lake holds no night up to `as_of`.
+    """
+    target = {(night.source, night.night): night for night in conformed_nights(home) if night.night <= as_of}
+    if not target:
+        raise UserOpsError(f"The lake holds no night up to {as_of}; run `userops nightly --date {as_of}` or a later date first.")
+    included, dirty_from, project = _included(home)
+    first_on = min(source.first_night for source in sources)
+    earliest = min(night.window_from for night in target.values())
+    if full or not included or project != project_hash():
+        home.warehouse.unlink(missing_ok=True)
+        home.warehouse.with_name(home.warehouse.name + ".wal").unlink(missing_ok=True)
+        window_from, full = earliest, True
+    else:
+        reaches = [as_of]
+        for key in included.keys() | target.keys():
+            old, new = included.get(key), target.get(key)
+            if old is None or new is None:
+                night = old or new
+                assert night is not None
+                reaches.append(night.window_from)
+            elif old.content_hash != new.content_hash:
+                reaches.append(earliest)
+        window_from = min([*reaches, *([dirty_from] if dirty_from else [])])
+    clock = Clock(as_of, window_from, first_on, sources[0].business_zone, full)
+    with _open(home) as connection:
+        connection.begin()
+        connection.execute("create schema if not exists raw")
+        for table in contract.tables().values():
+            columns = ", ".join(f'"{name}"' for name in contract.raw_columns(table))
+            connection.execute(f"create or replace view raw.{table.name} as select {columns} from {raw_scan(home, table.name)}")
+        connection.execute(
+            "create or replace view raw.load_accounting as select source_name, table_name, arrived_on, rows_in, rows_kept, "
+            f"rows_quarantined, rows_duplicate from {accounting_scan(home)}"
+        )
+        connection.execute("create or replace table raw.clock (as_of date, window_from date, first_on date, business_zone varchar)")
+        connection.execute("insert into raw.clock values (?, ?, ?, ?)", [clock.as_of, clock.window_from, clock.first_on, clock.business_zone])
+        connection.execute("create table if not exists raw.built (nights varchar, dirty_from date, project_hash varchar)")
+        if connection.execute("select 1 from raw.built").fetchone() is None:
+            connection.execute("insert into raw.built values ('[]', null, ?)", [project_hash()])
+        # Until the build has succeeded, its window counts as half done.
+        connection.execute("update raw.built set dirty_from = least(coalesce(dirty_from, ?), ?)", [window_from, window_from])
+        connection.commit()
+    return clock
+
+
+def finish_build(home: Home, as_of: date) -> None:
+    """Remember, after dbt succeeded, from which nights the warehouse was built."""
+    nights = [
+        {"source": night.source, "night": night.night.isoformat(), "content_hash": night.content_hash, "window_from": night.window_from.isoformat()}
+        for night in conformed_nights(home)
+        if night.night <= as_of
+    ]
+    with _open(home) as connection:
+        connection.execute("update raw.built set nights = ?, dirty_from = null, project_hash = ?", [json.dumps(nights), project_hash()])
+
+
+@contextmanager
+def reading(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse for reading in this process (with the writer's own settings: DuckDB allows no others beside them)."""
+    if not Path(home.warehouse).is_file():
+        raise UserOpsError("There is no warehouse yet; run `make run` or `userops nightly --date D` first.")
+    with _open(home) as connection:
+        yield connection
+
+
+def built_clock(home: Home, as_of: date) -> Clock:
+    """The clock of the finished build of this night.
+
+    Raises:
+        UserOpsError: the warehouse was built for another night, or its last build did not finish.
+    """
+    with reading(home) as connection:
+        clock = connection.execute("select as_of, window_from, first_on, business_zone from raw.clock").fetchone()
+        built = connection.execute("select dirty_from from raw.built").fetchone()
+    if clock is None or clock[0] != as_of or built is None or built[0] is not None:
+        raise UserOpsError(f"The warehouse does not hold a finished build of {as_of}; run the whole night.")
+    return Clock(*clock, full=False)

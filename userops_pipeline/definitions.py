@@ -1,0 +1,35 @@
+"""The composition root: joins the steps into one Dagster location, and defines nothing.
+
+Here stands the list of parts; add a part by a line. Logic belongs into the parts.
+"""
+
+import dagster as dg
+
+from userops_pipeline.defs.automation import failure_sensor, nightly_job, nightly_schedule
+from userops_pipeline.defs.deliver import deliver_assets
+from userops_pipeline.defs.gate import gate_checks
+from userops_pipeline.defs.land import land_assets
+from userops_pipeline.defs.publish import publish_asset
+from userops_pipeline.defs.resources import Shop, WriterLock, progress_logger
+from userops_pipeline.defs.transform import build_assets
+
+
+def build_definitions(shop: Shop) -> dg.Definitions:
+    """Everything Dagster knows of one shop."""
+    job = nightly_job(shop)
+    return dg.Definitions(
+        assets=[*land_assets(shop), build_assets(shop), publish_asset(shop), *deliver_assets(shop)],
+        asset_checks=[gate_checks(shop)],
+        jobs=[job],
+        schedules=[nightly_schedule(job)],
+        sensors=[failure_sensor(shop)],
+        resources={"writer": WriterLock(home=str(shop.home.root))},
+        executor=dg.in_process_executor,
+        loggers={"console": progress_logger},
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The shop that the environment names."""
+    return build_definitions(Shop.from_environment())

@@ -1,0 +1,125 @@
+"""Land and conform: the two assets families that bring files into the lake.
+
+Here lives how landing and conforming appear in Dagster: one asset per source, one per contract table, with the night's counts.
+Add here when the lake gains a table family; must not touch files itself: core/landing.py and core/conform.py do.
+"""
+
+import time
+from collections.abc import Iterator
+
+import dagster as dg
+
+from userops_pipeline.core import contract
+from userops_pipeline.core.conform import Accounting, conform
+from userops_pipeline.core.faults import crash_point
+from userops_pipeline.core.landing import land
+from userops_pipeline.core.source import Source
+from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock
+
+RAW = "raw"
+ACCOUNTING = dg.AssetKey([RAW, "load_accounting"])
+
+
+class LandConfig(dg.Config):
+    """What an operator may decide for one run of landing."""
+
+    accept_changed: bool = False
+
+
+def landing_key(source: Source) -> dg.AssetKey:
+    return dg.AssetKey(["landing", source.name])
+
+
+def raw_key(table: str) -> dg.AssetKey:
+    return dg.AssetKey([RAW, table])
+
+
+def land_assets(shop: Shop) -> list[dg.AssetsDefinition]:
+    """One landing asset per source, and the raw tables they are conformed to."""
+    return [*(_landing_asset(shop, source) for source in shop.sources), _conform_asset(shop)]
+
+
+def _landing_asset(shop: Shop, source: Source) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=landing_key(source),
+        group_name="land",
+        owners=[DATA_TEAM],
+        kinds={"file"},
+        description=f"One verbatim copy per delivered file of {source.name}, with a manifest. {source.about}.",
+        partitions_def=shop.partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        op_tags={"step": "land"},
+    )
+    def landing(context: dg.AssetExecutionContext, config: LandConfig, writer: WriterLock) -> dg.MaterializeResult:
+        begun = time.perf_counter()
+        outcomes = land(shop.home, source, shop.nights(context), accept_changed=config.accept_changed, progress=context.log.info)
+        counts = {kind: sum(outcome.outcome == kind for outcome in outcomes) for kind in ("landed", "seen", "replaced", "refused")}
+        context.log.info(f"{source.name}: " + ", ".join(f"{count} {kind}" for kind, count in counts.items() if count) + " files")
+        for outcome in outcomes:
+            if outcome.sentence:
+                (context.log.warning if outcome.outcome == "refused" else context.log.info)(outcome.sentence)
+        crash_point("land:after")
+        return dg.MaterializeResult(
+            metadata={
+                **{f"files_{kind}": count for kind, count in counts.items()},
+                "rows": sum(outcome.rows for outcome in outcomes),
+                "bytes": sum(outcome.bytes for outcome in outcomes),
+                "seconds": round(time.perf_counter() - begun, 3),
+            }
+        )
+
+    return landing
+
+
+def _conform_asset(shop: Shop) -> dg.AssetsDefinition:
+    sources = [landing_key(source) for source in shop.sources]
+    specs = [
+        dg.AssetSpec(
+            raw_key(table.name),
+            deps=sources,
+            group_name="conform",
+            owners=[DATA_TEAM],
+            kinds={"parquet", "duckdb"},
+            description=f"{table.grain[0].upper()}{table.grain[1:]} and delivered version, as the contract has it.",
+            partitions_def=shop.partitions,
+        )
+        for table in contract.tables().values()
+    ]
+    specs.append(
+        dg.AssetSpec(
+            ACCOUNTING,
+            deps=sources,
+            group_name="conform",
+            owners=[DATA_TEAM],
+            kinds={"parquet"},
+            description="One row per source, table and night: rows in = kept + quarantined + duplicates.",
+            partitions_def=shop.partitions,
+        )
+    )
+
+    @dg.multi_asset(name="conform", specs=specs, backfill_policy=dg.BackfillPolicy.single_run())
+    def conform_tables(context: dg.AssetExecutionContext, writer: WriterLock) -> Iterator[dg.MaterializeResult]:
+        begun = time.perf_counter()
+        accounts: list[Accounting] = []
+        for source in shop.sources:
+            accounts += conform(shop.home, source, shop.nights(context), progress=context.log.info)
+        seconds = round(time.perf_counter() - begun, 3)
+        for table in contract.tables():
+            yield dg.MaterializeResult(raw_key(table), metadata=_counts([account for account in accounts if account.table == table]))
+        totals = _counts(accounts)
+        context.log.info(
+            f"{totals['dagster/row_count'] + totals['quarantined'] + totals['duplicates']:,} rows in = {totals['dagster/row_count']:,} kept + "
+            f"{totals['quarantined']:,} quarantined + {totals['duplicates']:,} duplicates"
+        )
+        yield dg.MaterializeResult(ACCOUNTING, metadata={**totals, "seconds": seconds})
+
+    return conform_tables
+
+
+def _counts(accounts: list[Accounting]) -> dict[str, int]:
+    return {
+        "dagster/row_count": sum(account.kept for account in accounts),
+        "rows_in": sum(account.rows_in for account in accounts),
+        "quarantined": sum(account.quarantined for account in accounts),
+        "duplicates": sum(account.duplicates for account in accounts),
+    }

@@ -1,0 +1,107 @@
+"""Publish: the one asset that turns a proven build into the generation everybody reads.
+
+Here lives what is gathered for a generation (tables, checks, dictionary, rules) and the pictures shown beside it.
+Add here when the record of a generation should hold more; how it is written, proved and swapped is core/generations.py.
+"""
+
+import base64
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from userops_pipeline.core import dictionary, generations, pictures, rulebook, warehouse
+from userops_pipeline.core.faults import crash_point
+from userops_pipeline.core.home import Home
+from userops_pipeline.defs import gate, transform
+from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, partition_range
+
+GENERATION = dg.AssetKey(["published", "generation"])
+PUBLISHED_SCHEMAS = ("marts", "exports")
+
+
+def publish_asset(shop: Shop) -> dg.AssetsDefinition:
+    """The generation, after every published model."""
+    manifest = transform.manifest_of(shop.home)
+    models = _published_models(manifest)
+
+    @dg.asset(
+        key=GENERATION,
+        deps=[transform.TRANSLATOR.get_asset_key(node) for node in models.values()],
+        group_name="publish",
+        owners=[DATA_TEAM],
+        kinds={"parquet", "duckdb"},
+        description="One row per published generation: every table of the night, audited, made current in one step; BI reads only this.",
+        partitions_def=shop.partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def generation(context: dg.AssetExecutionContext, writer: WriterLock) -> dg.MaterializeResult:
+        begun = time.perf_counter()
+        _, as_of = partition_range(context)
+        clock = warehouse.built_clock(shop.home, as_of)
+        gate_checks, build_checks = gate.recorded(shop.home, as_of), transform.recorded(shop.home, as_of)
+        if not gate_checks or not build_checks:
+            raise dg.Failure(f"Nothing was published: {as_of} has not passed the {'gate' if not gate_checks else 'build'}; run the whole night.")
+        with warehouse.reading(shop.home) as connection:
+            published = generations.publish(
+                shop.home,
+                connection,
+                tables=[generations.PublishedTable(node["schema"], name) for name, node in models.items()],
+                as_of=as_of,
+                window_from=clock.window_from,
+                first_on=clock.first_on,
+                sources=[source.name for source in shop.sources],
+                business_zone=clock.business_zone,
+                checks=[*gate_checks, *build_checks],
+                config_hash=warehouse.project_hash(),
+                rulebook_json=rulebook.to_json(transform.rules_of(shop.home)),
+                docs=dictionary.describe(manifest, models),
+            )
+            drawn = _pictures(connection, as_of)
+        crash_point("publish:after")
+        context.log.info(f"generation {published.id} is current: {len(models)} tables, {time.perf_counter() - begun:.1f} s")
+        return dg.MaterializeResult(
+            metadata={
+                "generation": published.id,
+                "tables": len(models),
+                "dagster/row_count": sum(file.rows or 0 for file in published.manifest.files.values()),
+                "checks_passed": sum(check.passed for check in published.manifest.checks),
+                "checks_warned": sum(check.verdict == "warned" for check in published.manifest.checks),
+                "seconds": round(time.perf_counter() - begun, 3),
+                "database": dg.MetadataValue.path(str(shop.home.published / "userops.duckdb")),
+                "dictionary": dg.MetadataValue.path(str(published.path / "dictionary.html")),
+                **drawn,
+            }
+        )
+
+    return generation
+
+
+def _published_models(manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {
+        node["name"]: node
+        for node in sorted(manifest["nodes"].values(), key=lambda node: node["name"])
+        if node["resource_type"] == "model" and node["schema"] in PUBLISHED_SCHEMAS
+    }
+
+
+def _pictures(connection: Any, as_of: Any) -> dict[str, dg.MetadataValue]:
+    """The night in three pictures, read from what was just published."""
+    stages = connection.execute("select stage, label, user_count from marts.lifecycle_playbook order by position").fetchall()
+    steps = connection.execute(
+        "select step, label, sum(users) from marts.funnel_conversion where funnel = 'purchase_ladder' group by all order by min(step_number)"
+    ).fetchall()
+    history = connection.execute("select night_on, stage, closing_count from marts.lifecycle_flow_daily order by night_on, stage").fetchall()
+    nights = sorted({row[0] for row in history})
+    counts = {(night, stage): closing for night, stage, closing in history}
+    drawings = {
+        "users_by_stage": pictures.lifecycle_counts([pictures.Bar(name, int(users), label) for name, label, users in stages], as_of=as_of),
+        "purchase_funnel": pictures.purchase_funnel([pictures.Bar(name, int(users or 0), label) for name, label, users in steps], as_of=as_of),
+        "stages_night_by_night": pictures.lifecycle_history(
+            nights, {name: [int(counts.get((night, name), 0)) for night in nights] for name, _, _ in stages}
+        ),
+    }
+    return {
+        name: dg.MetadataValue.md(f"![{name}](data:image/png;base64,{base64.b64encode(png).decode()})") for name, png in drawings.items()
+    }

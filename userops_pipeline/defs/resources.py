@@ -1,0 +1,107 @@
+"""What every step of the flow shares: the shop being run, its nights, the writer's lock, and the progress a person reads.
+
+Here lives what the environment decides (home, sources) and what a run holds (the lock); add here when two steps need the same thing.
+Must not hold a step: each step has its own file beside this one.
+"""
+
+import logging
+import os
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from userops_pipeline.core.conform import conformed_nights
+from userops_pipeline.core.home import Home
+from userops_pipeline.core.landing import nights_between
+from userops_pipeline.core.source import Source, load_source
+
+DATA_TEAM = "team:data"
+
+
+@dataclass(frozen=True)
+class Shop:
+    """The shop a code location runs: where its data live and where they come from."""
+
+    home: Home
+    sources: tuple[Source, ...]
+
+    @classmethod
+    def from_environment(cls) -> "Shop":
+        """`USEROPS_HOME` and `USEROPS_SOURCE` (names or folders, comma-separated; complete_journey where unset)."""
+        names = (os.environ.get("USEROPS_SOURCE") or "complete_journey").split(",")
+        return cls(Home.from_environment(), tuple(load_source(name.strip()) for name in names))
+
+    @property
+    def first_night(self) -> date:
+        return min(source.first_night for source in self.sources)
+
+    @property
+    def partitions(self) -> dg.DailyPartitionsDefinition:
+        """One partition per night, in the business zone; an archive ends with its last night."""
+        ends = [source.last_night for source in self.sources]
+        end = None if None in ends else max(end for end in ends if end is not None) + timedelta(days=1)
+        return dg.DailyPartitionsDefinition(
+            start_date=self.first_night.isoformat(),
+            end_date=end.isoformat() if end else None,
+            timezone=os.environ.get("USEROPS_SCHEDULE_ZONE") or self.sources[0].business_zone,
+        )
+
+    def nights(self, context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[date]:
+        """The nights a run is for: its partition range, and every earlier night the lake lacks, so that no night is ever skipped."""
+        first, last = partition_range(context)
+        known = {(night.source, night.night) for night in conformed_nights(self.home)}
+        missing = [
+            night
+            for night in nights_between(self.first_night, first - timedelta(days=1))
+            if any((source.name, night) not in known for source in self.sources)
+        ]
+        return [*missing, *nights_between(first, last)]
+
+
+def partition_range(context: Any) -> tuple[date, date]:
+    """First and last night of a run."""
+    keys = context.partition_key_range
+    return date.fromisoformat(keys.start), date.fromisoformat(keys.end)
+
+
+class WriterLock(dg.ConfigurableResource):
+    """Held from a run's first step to its last: a home has one writer at a time; a second run refuses with a sentence."""
+
+    home: str
+    _held: ExitStack = PrivateAttr(default_factory=ExitStack)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        run = f"run {context.run.run_id[:8]}" if context.run else "a run"
+        self._held.enter_context(Home(Path(self.home)).writer_lock(run))
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        self._held.close()
+
+
+class _Progress(logging.Handler):
+    """One line per message a step wrote, and one per step begun; nothing of Dagster's own bookkeeping."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        meta = getattr(record, "dagster_meta", {}) or {}
+        event = meta.get("dagster_event")
+        kind = getattr(event, "event_type_value", None)
+        if kind == "STEP_START":
+            line = f"● {meta.get('step_key') or getattr(event, 'step_key', '')}"
+        elif event is None and record.levelno >= logging.INFO:
+            line = f"    {meta.get('orig_message') or record.getMessage()}"
+        else:
+            return
+        print(line, file=sys.stderr, flush=True)
+
+
+@dg.logger(description="One readable line per step and message, for people at a terminal.")
+def progress_logger(_: dg.InitLoggerContext) -> logging.Logger:
+    found = logging.Logger("userops", logging.INFO)
+    found.addHandler(_Progress())
+    return found

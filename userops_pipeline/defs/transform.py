@@ -1,0 +1,258 @@
+"""Build: one dbt build per run, in this process, shown in Dagster model by model and test by test.
+
+Here lives everything that knows dbt: its manifest (the one thing read when definitions load), its build, its results.
+Add here when Dagster should show more of dbt; a table or a rule belongs into dbt_project.
+"""
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, dbt_assets
+from dagster_dbt.asset_utils import get_asset_check_key_for_test
+
+from userops_pipeline.core import generations, rulebook, warehouse
+from userops_pipeline.core.faults import crash_point
+from userops_pipeline.core.home import DBT_PROJECT_DIR, Home, UserOpsError, write_json
+from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, partition_range
+from userops_pipeline.destinations import registry
+
+GROUPS = {"staging": "build_staging", "intermediate": "build_intermediate", "marts": "build_marts", "exports": "build_exports"}
+
+
+class BuildConfig(dg.Config):
+    """`full_refresh`: rebuild every table from the lake, whatever the warehouse holds."""
+
+    full_refresh: bool = False
+
+
+def _environment(home: Home) -> dict[str, str]:
+    return {
+        "USEROPS_WAREHOUSE": str(home.warehouse),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DBT_PROFILES_DIR": str(DBT_PROJECT_DIR),
+        "DBT_PROJECT_DIR": str(DBT_PROJECT_DIR),
+        "DBT_TARGET_PATH": str(home.dbt_target),
+        "DBT_LOG_PATH": str(home.dbt_target / "logs"),
+        "DBT_LOG_LEVEL": "none",
+        "DBT_LOG_LEVEL_FILE": "info",
+        "DBT_USE_COLORS": "false",
+        "DBT_VERSION_CHECK": "false",
+    }
+
+
+@contextlib.contextmanager
+def _dbt_environment(home: Home) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in _environment(home)}
+    os.environ.update(_environment(home))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _invoke(home: Home, arguments: list[str], callbacks: list[Any] | None = None) -> Any:
+    from dbt.cli.main import dbtRunner  # seconds to import: only a run or a stale manifest needs it
+
+    home.dbt_target.mkdir(parents=True, exist_ok=True)
+    with _dbt_environment(home):
+        return dbtRunner(callbacks=callbacks or []).invoke(arguments)
+
+
+def manifest_of(home: Home) -> dict[str, Any]:
+    """dbt's manifest of the project as it is now; parsed anew only when a model, macro or rule has changed.
+
+    Raises:
+        UserOpsError: the project cannot be parsed; the sentence is dbt's own.
+    """
+    stamp = home.dbt_target / "manifest.stamp.json"
+    manifest = home.dbt_target / "manifest.json"
+    project = warehouse.project_hash()
+    if not (manifest.is_file() and stamp.is_file() and json.loads(stamp.read_text(encoding="utf-8")) == project):
+        result = _invoke(home, ["--quiet", "parse"])
+        if not result.success:
+            raise UserOpsError(f"The dbt project cannot be parsed: {' '.join(str(result.exception).split())[:600]}")
+        write_json(stamp, project)
+    return _read_manifest(manifest, manifest.stat().st_mtime_ns)
+
+
+@cache
+def _read_manifest(path: Path, _: int) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def rules_of(home: Home) -> rulebook.Rulebook:
+    """The rulebook of the project as it is now."""
+    return rulebook.load(manifest_of(home))
+
+
+def problems_of(home: Home) -> list[rulebook.Problem]:
+    """Everything wrong with the rules, errors and warnings; the YAML itself is looked at first."""
+    problems = rulebook.check_yaml_files(DBT_PROJECT_DIR)
+    if problems:
+        return problems
+    return rulebook.with_lines(rulebook.check(rules_of(home), registry.names()), DBT_PROJECT_DIR)
+
+
+class Translator(DagsterDbtTranslator):
+    """How a dbt node is shown: grouped by layer, described by its grain, owned by who its meta names."""
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        return GROUPS.get(dbt_resource_props["fqn"][1], "conform")
+
+    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        return dbt_resource_props.get("description") or ""
+
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
+        owner = dbt_resource_props.get("config", {}).get("meta", {}).get("owner")
+        return [f"team:{owner}"] if owner else [DATA_TEAM]
+
+
+TRANSLATOR = Translator()
+
+
+def build_assets(shop: Shop) -> dg.AssetsDefinition:
+    """Every dbt model as an asset and every test as a check, out of one build."""
+    manifest = manifest_of(shop.home)
+
+    @dbt_assets(
+        manifest=manifest,
+        name="build",
+        partitions_def=shop.partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        dagster_dbt_translator=TRANSLATOR,
+    )
+    def build(context: dg.AssetExecutionContext, config: BuildConfig, writer: WriterLock) -> Iterator[dg.Output | dg.AssetCheckResult]:
+        _refuse_wrong_rules(shop.home, context)
+        _, as_of = partition_range(context)
+        clock = warehouse.prepare_build(shop.home, list(shop.sources), as_of, full=config.full_refresh)
+        whole = "everything" if clock.full else "this night only" if clock.window_from == as_of else f"from {clock.window_from} on"
+        context.log.info(f"clock: as of {as_of}, rebuilding {whole}")
+        crash_point("build:before_dbt")
+        results = _build(shop.home, context)
+        yield from _events(shop.home, manifest, results, context)
+        failed = [result for result in results if str(result.status) in ("error", "fail")]
+        _remember(shop.home, as_of, results)
+        if failed:
+            names = ", ".join(result.node.name for result in failed[:5])
+            raise dg.Failure(f"The build failed at {len(failed)} model(s) or test(s): {names}. Nothing is published; yesterday's tables stay.")
+        crash_point("build:after_dbt")
+        warehouse.finish_build(shop.home, as_of)
+
+    return build
+
+
+def _refuse_wrong_rules(home: Home, context: dg.AssetExecutionContext) -> None:
+    problems = problems_of(home)
+    for problem in problems:
+        (context.log.debug if problem.is_warning else context.log.error)(str(problem))
+    errors = [problem for problem in problems if not problem.is_warning]
+    if errors:
+        raise dg.Failure(f"The rules are refused: {errors[0]} ({len(errors)} in all; `userops rules check` lists them).")
+
+
+def _build(home: Home, context: dg.AssetExecutionContext) -> list[Any]:
+    begun = time.perf_counter()
+    done: list[str] = []
+
+    def on_event(event: Any) -> None:
+        if event.info.name in ("LogModelResult", "LogTestResult"):
+            done.append(event.info.name)
+            node = event.data.node_info
+            if event.info.name == "LogModelResult":
+                context.log.info(f"{len(done):3d}  {node.node_name}  {event.data.execution_time:.2f} s")
+            elif len(done) % 50 == 0:
+                context.log.info(f"{len(done):3d}  tests run")
+
+    outcome = _invoke(home, ["--quiet", "build"], [on_event])
+    if outcome.result is None:
+        raise dg.Failure(f"dbt could not start its build: {' '.join(str(outcome.exception).split())[:600]}")
+    results = list(outcome.result.results)
+    context.log.info(f"dbt: {len(results)} models and tests in {time.perf_counter() - begun:.1f} s")
+    for result in results:
+        if str(result.status) in ("error", "fail"):
+            context.log.error(f"{result.node.resource_type} {result.node.name}: {_without_values(result)}")
+    return results
+
+
+def _without_values(result: Any) -> str:
+    """dbt's complaint without the values DuckDB quotes in conversion errors."""
+    if str(result.status) == "fail":
+        return f"{result.failures} rows fail"
+    lines = [line for line in str(result.message).splitlines() if "'" not in line]
+    return " ".join(" ".join(lines).split())[:300]
+
+
+def _events(
+    home: Home, manifest: Mapping[str, Any], results: list[Any], context: dg.AssetExecutionContext
+) -> Iterator[dg.Output | dg.AssetCheckResult]:
+    counts = _row_counts(home, [result.node for result in results if result.node.resource_type == "model"])
+    selected = context.selected_asset_check_keys
+    for result in results:
+        node, status = result.node, str(result.status)
+        if node.resource_type == "model" and status == "success":
+            key = TRANSLATOR.get_asset_key(manifest["nodes"][node.unique_id])
+            metadata: dict[str, Any] = {"seconds": round(result.execution_time, 3)}
+            if node.name in counts:
+                metadata["dagster/row_count"] = counts[node.name]
+            yield dg.Output(None, output_name=key.to_python_identifier(), metadata=metadata)
+        elif node.resource_type == "test" and status in ("pass", "fail", "warn"):
+            check = get_asset_check_key_for_test(manifest, TRANSLATOR, node.unique_id, None)
+            if check is not None and check in selected:
+                yield dg.AssetCheckResult(
+                    asset_key=check.asset_key,
+                    check_name=check.name,
+                    passed=status == "pass",
+                    severity=dg.AssetCheckSeverity.WARN if status == "warn" else dg.AssetCheckSeverity.ERROR,
+                    metadata={"failing_rows": result.failures or 0, "seconds": round(result.execution_time, 3)},
+                )
+
+
+def _row_counts(home: Home, nodes: list[Any]) -> dict[str, int]:
+    """Rows of every table built, from DuckDB's catalogue: no table is scanned."""
+    with warehouse.reading(home) as connection:
+        rows = connection.execute("select schema_name, table_name, estimated_size from duckdb_tables()").fetchall()
+    sizes = {(schema, table): size for schema, table, size in rows}
+    return {node.name: sizes[(node.schema, node.name)] for node in nodes if (node.schema, node.name) in sizes}
+
+
+def _remember(home: Home, as_of: date, results: list[Any]) -> None:
+    """Names, verdicts and counts of the tests, for the generation's record."""
+    tests = [
+        {"name": result.node.name, "status": str(result.status), "failures": result.failures or 0}
+        for result in results
+        if result.node.resource_type in ("test", "unit_test")
+    ]
+    failed_models = [result.node.name for result in results if result.node.resource_type == "model" and str(result.status) != "success"]
+    write_json(home.warehouse.parent / "build.json", {"as_of": as_of, "tests": tests, "failed_models": failed_models})
+
+
+def recorded(home: Home, as_of: date) -> list[generations.CheckResult]:
+    """What dbt's tests said of this night; empty when it was not built."""
+    place = home.warehouse.parent / "build.json"
+    if not place.is_file():
+        return []
+    document = json.loads(place.read_text(encoding="utf-8"))
+    if document["as_of"] != as_of.isoformat():
+        return []
+    checks = [
+        generations.CheckResult(
+            name=test["name"],
+            passed=test["status"] in ("pass", "success"),
+            severity="warn" if test["status"] == "warn" else "error",
+            rows_failed=test["failures"],
+        )
+        for test in document["tests"]
+    ]
+    return checks + [generations.CheckResult(name=f"model {name} is built", passed=False) for name in document["failed_models"]]

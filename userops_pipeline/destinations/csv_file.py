@@ -1,0 +1,81 @@
+"""The destination `csv_file`: dated CSV files that a person opens or a tool imports.
+
+Here live the layout of the folders and what makes a cell safe and readable in a spreadsheet.
+Add here when the files must look different; must not decide who is in them, nor be the record of what was sent (the ledger is).
+
+    <folder>/<list>/<as_of>/full.csv                                the list of that night
+                           /added.csv  updated.csv  removed.csv     the difference to what was written before
+                           /added-2.csv …                           a further difference on the same date, when a night was rebuilt
+
+Files are UTF-8 with a byte order mark, without which Excel shows Chinese as noise, and readable by their owner only. A cell that a
+spreadsheet would run as a formula gets a leading apostrophe; phone numbers in E.164 and plain numbers are left alone.
+"""
+
+from __future__ import annotations
+
+import csv
+import errno
+import io
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from userops_pipeline.core.audiences import Action, Batch, ListSpec, Row
+from userops_pipeline.core.home import write_atomically
+from userops_pipeline.destinations.base import BatchReceipt, OutcomeUnknown
+
+FILES: dict[Action, str] = {"add": "added", "update": "updated", "remove": "removed"}
+# What a spreadsheet runs, the full-width forms that Chinese and Japanese ones accept included.
+FORMULA = re.compile(r"[\t\r\n]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+HARMLESS = re.compile(r"\+[1-9]\d{6,14}|-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class CsvFile:
+    """Writes each batch to a file of its own; the same batch again is the same file."""
+
+    folder: Path  # the home's exports
+    name: str = "csv_file"
+    max_batch: int = 100_000
+    live: bool = True
+
+    def send(self, batch: Batch) -> BatchReceipt:
+        part = "" if batch.part == 1 else f"-{batch.part}"
+        fields = list(batch.rows[0].fields or {})
+        self._write(batch.list_name, batch.as_of, f"{FILES[batch.action]}{part}.csv", batch.match_field, fields, batch.rows)
+        return BatchReceipt()
+
+    def keep_full(self, spec: ListSpec, as_of: date, rows: Iterable[Row]) -> None:
+        self._write(spec.name, as_of, "full.csv", spec.match_field, list(spec.fields), rows)
+
+    def _write(self, list_name: str, as_of: date, file_name: str, match_field: str, fields: list[str], rows: Iterable[Row]) -> None:
+        others = [field for field in fields if field != match_field]
+        text = io.StringIO(newline="")
+        # Everything quoted: where the comma is not the separator, a cell must not fall apart into new cells.
+        writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+        writer.writerow([safe_cell(name) for name in (match_field, *others)])
+        writer.writerows([safe_cell(row.match_value), *(safe_cell((row.fields or {}).get(field)) for field in others)] for row in rows)
+        content = text.getvalue().encode("utf-8-sig")
+        file = self.folder / list_name / as_of.isoformat() / file_name
+        try:
+            if file.exists() and file.read_bytes() == content:
+                return
+            for folder in (self.folder, file.parent.parent, file.parent):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for left_by_a_crash in file.parent.glob(f".{file_name}.*.part"):
+                left_by_a_crash.unlink()
+            write_atomically(file, content, mode=0o600)
+        except OSError as error:
+            raise OutcomeUnknown(f"file_{errno.errorcode.get(error.errno or 0, 'error')}") from None
+
+
+def safe_cell(value: Any) -> str:
+    """A value as the text of a cell that no spreadsheet runs."""
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return f"'{text}" if FORMULA.match(text) and not HARMLESS.fullmatch(text) else text
