@@ -31,7 +31,7 @@ ui: setup ## the Dagster UI on localhost:3000
 check: setup ## lint, types, formats, import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/basedpyright --level error
 	$(BIN)/lint-imports
 	$(BIN)/sqlfmt --check --quiet --line-length 120 dbt_project userops_pipeline/sources
 	$(BIN)/userops rules check

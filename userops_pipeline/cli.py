@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Callable
 from datetime import date, datetime
@@ -35,7 +36,7 @@ class _Night(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
         try:
-            return value if isinstance(value, date) else datetime.strptime(value, "%Y-%m-%d").date()  # noqa: DTZ007 - a date has no zone
+            return value if isinstance(value, date) else datetime.strptime(value, "%Y-%m-%d").date()
         except ValueError:
             self.fail(f"{value!r} is not a date like 2017-03-01", param, ctx)
 
@@ -119,16 +120,21 @@ def backfill(first: date | None, last: date | None, source: str | None, **option
     _run(shop, first or shop.first_night, last or max(ends), **options)
 
 
-def _run(
-    shop: Any, first: date, last: date, *, accept_changed: bool, waive: tuple[str, ...], full_refresh: bool, dry_run: bool
-) -> None:
-    from userops_pipeline.defs.automation import run_nights
+def _run(shop: Any, first: date, last: date, *, accept_changed: bool, waive: tuple[str, ...], full_refresh: bool, dry_run: bool) -> None:
     from userops_pipeline.definitions import build_definitions
+    from userops_pipeline.defs.automation import run_nights
 
     if first > last:
         raise UserOpsError(f"The first night {first} lies after the last {last}.")
     finished = run_nights(
-        build_definitions(shop), shop, first, last, accept_changed=accept_changed, waive=list(waive), full_refresh=full_refresh, dry_run=dry_run
+        build_definitions(shop),
+        shop,
+        first,
+        last,
+        accept_changed=accept_changed,
+        waive=list(waive),
+        full_refresh=full_refresh,
+        dry_run=dry_run,
     )
     if finished.failures:
         for step, sentence in finished.failures:
@@ -159,7 +165,9 @@ def summary() -> None:
         ["table", "in", "kept", "quarantined", "duplicates"],
         [(row.table, *(f"{n:,}" for n in (row.rows_in, row.kept, row.quarantined, row.duplicates))) for row in found.loads],
     )
-    out.print(f"tables      {_near(home.published / 'userops.duckdb')}   (dictionary: {_near(home.published / 'current' / 'dictionary.html')})")
+    out.print(
+        f"tables      {_near(home.published / 'userops.duckdb')}   (dictionary: {_near(home.published / 'current' / 'dictionary.html')})"
+    )
     out.print(f"lists       {_near(home.exports)}")
     out.print("\nTry next:")
     out.print(f"  userops explain {found.example_user}")
@@ -309,7 +317,7 @@ def deliver(lists: tuple[str, ...], dry_run: bool, allow_removals: tuple[str, ..
         reports = deliver_lists(home, list(lists), dry_run=dry_run, allow_removals=list(allow_removals))
     for report in reports:
         mark = "[yellow]![/]" if report.needs_attention else "[green]✓[/]"
-        out.print(f"{mark} {report.list_name} ({report.tool}): {report.sentence}", soft_wrap=True)
+        out.print(f"{mark} {report.sentence}", soft_wrap=True)
     if any(report.needs_attention for report in reports):
         sys.exit(1)
 
@@ -372,7 +380,10 @@ def doctor() -> None:
     waiting = sum(entry.rows for entry in quarantined(home))
     if waiting:
         findings.append((False, f"{waiting:,} rows wait in quarantine; `userops quarantine list` says why."))
-    findings += [(True, f"A conform of {path.stem} died before its end; the next run of that source finishes it.") for path in home.nights.glob("*.pending.json")]
+    findings += [
+        (True, f"A conform of {path.stem} died before its end; the next run of that source finishes it.")
+        for path in home.nights.glob("*.pending.json")
+    ]
     for serious, sentence in findings:
         out.print(f"[{'red' if serious else 'yellow'}]{'✗' if serious else '!'}[/] {sentence}", soft_wrap=True)
     if any(serious for serious, _ in findings):
@@ -392,5 +403,20 @@ def ui(port: int, source: str | None) -> None:
     os.execv(dagster, [dagster, "dev", "--workspace", "workspace.yaml", "--host", "127.0.0.1", "--port", str(port)])  # noqa: S606
 
 
+def entry() -> None:
+    """Run a command and leave at once: DuckDB's Python binding, once Great Expectations has used it, prints pages of leaks on the way out."""
+    code = 0
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    except BaseException:  # what click does not know: show it, then leave the same way
+        traceback.print_exc()
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    main()
+    entry()

@@ -138,6 +138,11 @@ def test_removals_stop_above_the_allowed_share_and_always_when_the_list_is_empty
         guard_removals(spec(), rows=rows, members=members, removals=removals)
 
 
+def test_no_share_allows_an_empty_list_to_remove_everybody() -> None:
+    with pytest.raises(ListStopped, match="it is empty"):
+        guard_removals(spec(max_removed_share=1), rows=0, members=9, removals=9)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

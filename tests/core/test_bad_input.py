@@ -116,7 +116,7 @@ CASES = [
     Case("I18", "amounts that are no plain decimal are set aside", orders(bad_amounts("1,234.50", "N/A", "NaN", "1e3", "１２", "inf", "12.50")),
          kept=1, aside=(PLAIN_DECIMAL,) * 6),
     Case("I19", "semicolons and decimal commas are refused", orders(GOOD.replace(",", ";").replace("10.00", "10,00")), refused="separated by another character"),
-    Case("I20", "mixed line ends lose no record", orders((HEAD + order(1).strip() + "\r\n" + order(2) + order(3).strip() + "\r" + order(4))), kept=4),
+    Case("I20", "mixed line ends lose no record", orders(HEAD + order(1).strip() + "\r\n" + order(2) + order(3).strip() + "\r" + order(4)), kept=4),
     Case("I20", "CR-only line ends lose no record", orders(GOOD.replace("\n", "\r")), kept=2),
     Case("I21", "NUL bytes are refused", orders(GOOD.replace("u1", "u\x00", 1)), refused="NUL bytes"),
     Case("I21", "control and bidi characters are set aside", users(user(name="a\x07b"), user(2, name="a\u202eb"), user(3, name="tab\tok")),
@@ -294,12 +294,11 @@ def test_I12_I13_I31_a_night_without_records_without_file_or_of_odd_size_is_held
             shop.drop(night, "orders.csv", HEAD + "".join(order(number * 1000 + i, at=f"{night} 10:00:00") for i in range(size)))
     shop.run(*nights)
     failed = {}
-    for night in (nights[14], *nights[15:]):
+    for night in nights[15:]:
         results = run_gate(shop.home, [shop.source], [date.fromisoformat(night)], date.fromisoformat(night))
         failed[night] = [f"{result.table}.{result.name}" for result in results if not result.passed and result.severity == "error"]
         assert CANARY not in repr(results)
     assert failed == {
-        nights[14]: [],
         nights[15]: ["orders.volume_is_usual"],
         nights[16]: ["orders.volume_is_usual", "deliveries.shop_files_are_fresh"],
         nights[17]: ["orders.volume_is_usual"],

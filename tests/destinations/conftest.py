@@ -109,7 +109,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     tool: FakeTool
     protocol_version = "HTTP/1.1"
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
     def do_GET(self) -> None:
@@ -175,7 +175,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class QuietServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
-    def handle_error(self, *_: object) -> None:
+    def handle_error(self, request: object, client_address: object) -> None:
         pass  # the client went away, as the script wanted
 
 

@@ -150,6 +150,11 @@ def test_a_name_full_of_commas_quotes_and_line_ends_survives_the_file(home: Home
     assert read(home.exports / "win_back" / "2026-03-01" / "full.csv")[1] == ["a@x.org", awkward]
 
 
+def test_a_cell_does_not_fall_apart_where_the_semicolon_separates(home: Home, send: Any) -> None:
+    send(0, {"a": "Ann;=1+1"})
+    assert b'"Ann;=1+1"' in (home.exports / "win_back" / "2026-03-01" / "full.csv").read_bytes()
+
+
 def test_a_file_left_half_written_by_a_crash_is_cleared_away(home: Home, send: Any) -> None:
     folder = home.exports / "win_back" / "2026-03-01"
     folder.mkdir(parents=True)

@@ -8,6 +8,7 @@ Must not decide whether a night is good enough to build on: the gate does.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -36,6 +37,8 @@ DECIMAL_TEXT = r"[+-]?\d+(\.\d+)?"
 # Control characters and the marks that reorder text for its reader; tab and line breaks are text.
 UNPRINTABLE = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F\x{202A}-\x{202E}\x{2066}-\x{2069}]"
 PLACEHOLDERS_BEFORE = "1990-01-01"
+TRUE_WORDS = "'true', 't', '1', 'yes', 'y'"
+FALSE_WORDS = "'false', 'f', '0', 'no', 'n'"
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,10 @@ class Night:
     night: date
     content_hash: str
     window_from: date
+    config_hash: str
 
 
-def conform(
-    home: Home, source: Source, nights: list[date], *, progress: Callable[[str], None] = lambda _: None
-) -> list[Accounting]:
+def conform(home: Home, source: Source, nights: list[date], *, progress: Callable[[str], None] = lambda _: None) -> list[Accounting]:
     """Rebuild these nights of the lake from landing; the same landing gives the same bytes.
 
     A run that died in here left a pending note, and its nights are rebuilt along with the ones asked for; so are later nights
@@ -175,7 +177,9 @@ def _map(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) ->
     missing = [name for name in ("_file", "_row", "_night") if name not in described]
     missing += [column.name for column in table.columns if column.required and column.name not in described]
     if unknown or missing:
-        wrong = f"gives {', '.join(unknown)}, which the contract's {table.name} has not" if unknown else f"does not give {', '.join(missing)}"
+        wrong = (
+            f"gives {', '.join(unknown)}, which the contract's {table.name} has not" if unknown else f"does not give {', '.join(missing)}"
+        )
         raise UserOpsError(f"{place} {wrong}; the columns are {', '.join(known)} and _file, _row, _night.")
     columns = ", ".join(
         f"nullif(cast({identifier(column.name)} as varchar), '') as {identifier(column.name)}"
@@ -192,67 +196,102 @@ def _map(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) ->
             f"from ({sql.rstrip().rstrip(';')}) as mapping"
         )
     except duckdb.Error as error:
-        raise UserOpsError(f"{place} failed on the data ({type(error).__name__}); let the mapping pass text through and leave typing to conform.") from None
+        raise UserOpsError(
+            f"{place} failed on the data ({type(error).__name__}); let the mapping pass text through and leave typing to conform."
+        ) from None
     each = source.tables[table.name].each
     if each is not None:
         (mapped,) = connection.execute("select count(*) from mapped").fetchone() or (0,)
         (read,) = connection.execute(f"select count(*) from {identifier(each)}").fetchone() or (0,)
         if mapped != read:
-            raise UserOpsError(f"{place} makes {mapped} rows of {read} records of {each}, but must make exactly one of each; look for a filter or a join.")
+            raise UserOpsError(
+                f"{place} makes {mapped} rows of {read} records of {each}, but must make exactly one of each; look for a filter or a join."
+            )
 
 
 # -- one table -----------------------------------------------------------------------------------------------------
 
 
-def _typed(column: Column, source: Source) -> tuple[str, list[tuple[str, str]]]:
-    """SQL of a column's typed value, and the (condition, reason) pairs under which its text is refused."""
+def _typed(column: Column, source: Source) -> str:
+    """SQL of a column's typed value, from its text in `t`; null where the text is no such value."""
     text = f"t.{identifier(column.name)}"
-    faults: list[tuple[str, str]] = []
-
-    def unless(pattern: str, reason: str) -> None:
-        faults.append((f"{text} is not null and not regexp_full_match({text}, {quoted(pattern)})", reason))
-
     match column.type:
+        case "text" if column.format == "email":
+            return _email(text)
+        case "text" if column.format == "phone":
+            return _phone(text, source.phone_prefix)
         case "text":
-            value = text
-            if column.format == "email":
-                value = _email(text)
-                faults.append((f"not regexp_full_match({value}, '[^@\\s]+@[^@\\s]+\\.[^@\\s]+')", "not an e-mail address"))
-            elif column.format == "phone":
-                value = _phone(text, source.phone_prefix)
-                faults.append((f"not regexp_full_match({value}, '\\+[1-9][0-9]{{6,14}}')", "not a phone number with country (E.164)"))
-            faults.append((f"regexp_matches({text}, {quoted(UNPRINTABLE)})", "holds control or text-reordering characters"))
+            return text
         case "integer":
-            value = f"try_cast({text} as bigint)"
-            unless(r"[+-]?\d{1,18}", "not a whole number")
+            return f"try_cast({text} as bigint)"
         case "money" | "number" | "share":
-            value = f"try_cast(try_cast({text} as decimal(38, 10)) as {column.sql_type})"
-            unless(DECIMAL_TEXT, "not a plain decimal number (1234.50)")
-            faults.append((f"{text} is not null and {value} is null", "too large"))
+            return f"try_cast(try_cast({text} as decimal(38, 10)) as {column.sql_type})"
         case "timestamp":
             local = f"try_cast({text} as timestamp)"
             if source.zone != "UTC":
                 local = f"timezone('UTC', timezone({quoted(source.zone)}, {local}))"
-            value = f"case when regexp_matches({text}, {quoted(ISO_OFFSET + '$')}) then timezone('UTC', try_cast({text} as timestamptz)) else {local} end"
+            return f"case when regexp_matches({text}, {quoted(ISO_OFFSET + '$')}) then timezone('UTC', try_cast({text} as timestamptz)) else {local} end"
+        case "date":
+            return f"try_cast(left({text}, 10) as date)"
+        case "boolean":
+            return f"case when lower({text}) in ({TRUE_WORDS}) then true when {text} is not null then false end"
+
+
+def _faults(column: Column) -> list[tuple[str, str]]:
+    """(condition, reason) pairs under which a value is refused, in order; over the typed value and its text beside it."""
+    value, text = identifier(column.name), identifier(_text_name(column))
+    faults: list[tuple[str, str]] = []
+    if column.required:
+        faults.append((f"{text} is null", "required, but missing"))
+
+    def unless(pattern: str, reason: str) -> None:
+        faults.append((f"not regexp_full_match({text}, {quoted(pattern)})", reason))
+
+    match column.type:
+        case "text" if column.format == "email":
+            faults.append((f"not regexp_full_match({value}, '[^@\\s]+@[^@\\s]+\\.[^@\\s]+')", "not an e-mail address"))
+        case "text" if column.format == "phone":
+            faults.append((f"not regexp_full_match({value}, '\\+[1-9][0-9]{{6,14}}')", "not a phone number with country (E.164)"))
+        case "integer":
+            unless(r"[+-]?\d{1,18}", "not a whole number")
+        case "money" | "number" | "share":
+            unless(DECIMAL_TEXT, "not a plain decimal number (1234.50)")
+            faults.append((f"{text} is not null and {value} is null", "too large"))
+        case "timestamp":
             unless(f"{ISO_TIMESTAMP}{ISO_OFFSET}?", "not an ISO 8601 time (2026-01-31 13:45:00)")
             faults.append((f"{text} is not null and {value} is null", "no such time"))
             faults.append((f"{value} < timestamp '{PLACEHOLDERS_BEFORE}'", f"a time before {PLACEHOLDERS_BEFORE} is a placeholder"))
-            faults.append((f"{_business_date(value, source)} > t._night", "lies after the night it arrived in"))
+            faults.append((f"{value} >= _night_ends_at", "lies after the night it arrived in"))
         case "date":
-            value = f"try_cast(left({text}, 10) as date)"
             unless(ISO_DATE + r"( 00:00:00)?", "not an ISO 8601 date (2026-01-31)")
             faults.append((f"{text} is not null and {value} is null", "no such date"))
-            faults.append((f"{value} not between date '1900-01-02' and date '2199-12-31'", "a date outside 1900-01-02..2199-12-31 is a placeholder"))
+            faults.append(
+                (f"{value} not between date '1900-01-02' and date '2199-12-31'", "a date outside 1900-01-02..2199-12-31 is a placeholder")
+            )
         case "boolean":
-            value = f"case when lower({text}) in ('true', 't', '1', 'yes', 'y') then true when {text} is not null then false end"
-            faults.append((f"lower({text}) not in ('true', 't', '1', 'yes', 'y', 'false', 'f', '0', 'no', 'n')", "not true or false"))
-    if column.required:
-        faults.insert(0, (f"{text} is null", "required, but missing"))
+            faults.append((f"lower({text}) not in ({TRUE_WORDS}, {FALSE_WORDS})", "not true or false"))
     if column.min is not None:
         faults.append((f"{value} < {_bound(column, column.min)}", f"below {column.min}"))
     if column.max is not None:
         faults.append((f"{value} > {_bound(column, column.max)}", f"above {column.max}"))
-    return value, faults
+    return faults
+
+
+def _text_name(column: Column) -> str:
+    """The name of a column's text while it is judged."""
+    return f"{column.name}:text"
+
+
+def _unprintable(table: Table) -> str:
+    """A `when` for text that hides something: one look at all text columns together, a second only where it finds something."""
+    columns = [column for column in table.columns if column.type == "text"]
+    together = ", ".join(identifier(_text_name(column)) for column in columns)
+    which = " ".join(
+        f"when regexp_matches({identifier(_text_name(column))}, {quoted(UNPRINTABLE)}) "
+        f"then {quoted(column.name + '|holds control or text-reordering characters')}"
+        for column in columns
+    )
+    return f"when regexp_matches(concat_ws('', {together}), {quoted(UNPRINTABLE)}) then case {which} end"
 
 
 def _bound(column: Column, bound: str | int | float) -> str:
@@ -270,7 +309,9 @@ def _phone(text: str, prefix: str | None) -> str:
     international = f"regexp_replace({plain}, '^00', '+')"
     if prefix is None:
         return international
-    return f"case when {international} like '+%' then {international} else {quoted(prefix)} || regexp_replace({international}, '^0', '') end"
+    return (
+        f"case when {international} like '+%' then {international} else {quoted(prefix)} || regexp_replace({international}, '^0', '') end"
+    )
 
 
 def _business_date(value: str, source: Source) -> str:
@@ -283,20 +324,16 @@ def _conform_table(
     """Type, judge, count and write one table; returns (written partition file, its place in the lake)."""
     _map(connection, source, table)
     names = [column.name for column in table.columns]
-    values, faults = [], []
-    for column in table.columns:
-        value, column_faults = _typed(column, source)
-        values.append(f"{value} as {identifier(column.name)}")
-        faults += [f"when {condition} then {quoted(column.name + '|' + reason)}" for condition, reason in column_faults]
-    texts = ", ".join(f"{quoted(name)}, t.{identifier(name)}" for name in names)
+    values = ", ".join(f"{_typed(column, source)} as {identifier(column.name)}" for column in table.columns)
+    texts = ", ".join(f"t.{identifier(column.name)} as {identifier(_text_name(column))}" for column in table.columns)
+    record = ", ".join(f"{quoted(column.name)}, {identifier(_text_name(column))}" for column in table.columns)
+    faults = " ".join(
+        f"when {condition} then {quoted(column.name + '|' + reason)}" for column in table.columns for condition, reason in _faults(column)
+    )
     listed = ", ".join(identifier(name) for name in names)
     key = ", ".join(identifier(name) for name in table.key)
     # The first night brings whatever history the shop has, so nothing is late on it.
-    late = (
-        f"v._night > {_date_literal(source.first_night)} and {_business_date('v.' + identifier(table.at), source)} < v._night - {table.lateness}"
-        if table.at
-        else "false"
-    )
+    late = f"_night > {_date_literal(source.first_night)} and {identifier(table.at)} < _late_before" if table.at else "false"
     late_reason = f"{table.at}|late: arrived more than {table.lateness} nights after its date"
     row_faults = " ".join(f"when not coalesce({check.sql}, false) then {quoted('|' + check.reason)}" for check in table.check)
     keep_copies = source.tables[table.name].exact_duplicates == "keep"
@@ -305,50 +342,58 @@ def _conform_table(
         f"{copy_key} as {identifier(name)}" if keep_copies and name == table.key[0] else identifier(name) for name in names
     )
     connection.execute("drop table if exists judged; drop table if exists repeated; drop table if exists kept; drop table if exists aside")
-    # One scan types and judges; only keys that stand twice are looked at again.
+    # One scan types and judges; only keys that stand twice are looked at again. The night's bounds are compared in UTC, so that no
+    # time zone is computed per row.
     connection.execute(
         f"""
         create temp table judged as
-        select v.*, coalesce(v._fault, case {row_faults} when {late} then {quoted(late_reason)} end) as fault
+        select {listed}, _file, _row, _night, _id, fault, case when fault is not null then json_object({record}) end as _record
         from (
-            select {", ".join(values)}, t._file, t._row, t._night, t._id,
-                case {" ".join(faults)} end as _fault,
-                case when _fault is not null then json_object({texts}) end as _record
-            from mapped as t
-            where t._night in (select night from nights)
-        ) as v
-        """
-    )
-    skips = source.tables[table.name].known_keys == "skip"
-    earlier = f"from {raw_scan(home, table.name)} where source_name = {quoted(source.name)} and arrived_on not in (select night from nights)"
-    connection.execute(
-        f"""
-        create temp table known as
-        with sightings as (
-            select _night as night, {key} from judged where fault is null
-            {f"union all select arrived_on, {key} {earlier}" if skips else ""}
-        ),
-        first_sightings as (
-            select {key}, min(night) as night from sightings where {str(skips).lower()} group by all
+            select v.*, case {faults} {_unprintable(table)} {row_faults} when {late} then {quoted(late_reason)} end as fault
+            from (
+                select t._file, t._row, t._night, t._id, n.ends_at as _night_ends_at, n.late_before as _late_before, {values}, {texts}
+                from mapped as t
+                join (select night, utc(night + 1) as ends_at, utc(night - {table.lateness}) as late_before from nights) as n
+                    on t._night = n.night
+            ) as v
         )
-        select j._id
-        from judged as j
-        join first_sightings as s on {" and ".join(f"j.{identifier(name)} = s.{identifier(name)}" for name in table.key)}
-        where j.fault is null and s.night < j._night
         """
     )
+    connection.execute("create temp table known (_id bigint)")
+    new = "judged"
+    if source.tables[table.name].known_keys == "skip":
+        new = "(select * from judged anti join known using (_id))"
+        connection.execute(
+            f"""
+            insert into known
+            with first_sightings as (
+                select {key}, min(night) as night
+                from (
+                    select {key}, _night as night from judged where fault is null
+                    union all
+                    select {key}, arrived_on from {raw_scan(home, table.name)}
+                    where source_name = {quoted(source.name)} and arrived_on not in (select night from nights)
+                )
+                group by all
+            )
+            select j._id
+            from judged as j
+            join first_sightings as s on {" and ".join(f"j.{identifier(name)} = s.{identifier(name)}" for name in table.key)}
+            where j.fault is null and s.night < j._night
+            """
+        )
     connection.execute(
         f"""
         create temp table repeated as
         with again as (
-            select _night, {key} from judged where fault is null and _id not in (select _id from known) group by all having count(*) > 1
+            select _night, {key} from {new} where fault is null group by all having count(*) > 1
         )
         select j._id,
             row_number() over (partition by j._night, {", ".join("j." + identifier(name) for name in names)} order by j._file, j._row, j._id) as copy,
             row_number() over (partition by j._night, {", ".join("j." + identifier(name) for name in table.key)} order by j._file desc, j._row desc, j._id desc) as newer
-        from judged as j
+        from {new} as j
         join again as a on {" and ".join(f"j.{identifier(name)} = a.{identifier(name)}" for name in ("_night", *table.key))}
-        where j.fault is null and _id not in (select _id from known)
+        where j.fault is null
         """
     )
     # Of one key the last delivered content wins; equal content is one row, whichever copy of it came last.
@@ -418,8 +463,12 @@ def _conform_table(
     )
     order = f"{key}, source_file, source_row"
     written = _partitions(connection, "kept", home.raw / table.name, source.name, scratch / f"{table.name}.kept", order)
-    written += _partitions(connection, "aside", home.quarantine / table.name, source.name, scratch / f"{table.name}.aside", "source_file, source_row")
-    connection.execute("drop table mapped; drop table judged; drop table known; drop table repeated; drop table winner; drop table verdicts; drop table kept; drop table aside")
+    written += _partitions(
+        connection, "aside", home.quarantine / table.name, source.name, scratch / f"{table.name}.aside", "source_file, source_row"
+    )
+    connection.execute(
+        "drop table mapped; drop table judged; drop table known; drop table repeated; drop table winner; drop table verdicts; drop table kept; drop table aside"
+    )
     return written
 
 
@@ -494,6 +543,7 @@ def _write_night_manifests(connection: duckdb.DuckDBPyConnection, home: Home, so
     for table, night, kept, content in connection.execute("select * from night_hash order by table_name, arrived_on").fetchall():
         hashes.setdefault(night, []).append(f"{table}:{kept}:{content}")
     windows = _windows(connection, home, source, nights)
+    config = config_hash(source)
     for night in nights:
         place = home.nights / night.isoformat() / f"{source.name}.json"
         content = " ".join(hashes.get(night, []))
@@ -503,7 +553,7 @@ def _write_night_manifests(connection: duckdb.DuckDBPyConnection, home: Home, so
             if before["content_hash"] != content:
                 # What the old content touched is gone from the lake, so all of it is recomputed.
                 window = min(window, *(known.window_from for known in conformed_nights(home)))
-        write_json(place, {"source": source.name, "night": night, "content_hash": content, "window_from": window})
+        write_json(place, {"source": source.name, "night": night, "content_hash": content, "window_from": window, "config_hash": config})
 
 
 def _windows(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, nights: list[date]) -> dict[date, date]:
@@ -565,7 +615,11 @@ def _windows(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, 
             if column.type == "timestamp":
                 day = _business_date(f"content.{column.name}", source)
                 old = _business_date(f"before.{column.name}", source)
-                reach(connection.execute(f"select arrived_on, min(least({day}, {old})) from changed where before is not null group by 1").fetchall())
+                reach(
+                    connection.execute(
+                        f"select arrived_on, min(least({day}, {old})) from changed where before is not null group by 1"
+                    ).fetchall()
+                )
         for fact in tables.values():
             if fact.at is None:
                 continue
@@ -583,12 +637,23 @@ def _windows(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, 
     return windows
 
 
+def config_hash(source: Source) -> str:
+    """Changes when what landing is conformed by changes: the source's own files or the contract."""
+    return hashlib.sha256(source.config_hash().encode() + contract.CONTRACT_FILE.read_bytes()).hexdigest()[:16]
+
+
 def conformed_nights(home: Home, source: str | None = None) -> list[Night]:
     """Every night the lake holds, by date and source."""
     found = []
     for path in sorted(home.nights.glob(f"*/{source or '*'}.json")):
         document = json.loads(path.read_text(encoding="utf-8"))
         found.append(
-            Night(document["source"], date.fromisoformat(document["night"]), document["content_hash"], date.fromisoformat(document["window_from"]))
+            Night(
+                document["source"],
+                date.fromisoformat(document["night"]),
+                document["content_hash"],
+                date.fromisoformat(document["window_from"]),
+                document["config_hash"],
+            )
         )
     return found

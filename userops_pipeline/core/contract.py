@@ -145,11 +145,7 @@ def dbt_yaml() -> str:
                         "key": list(table.key),
                         "at": table.at,
                         "lateness": table.lateness,
-                        "staging": [
-                            column.name
-                            for column in table.columns
-                            if not column.personal
-                        ],
+                        "staging": [column.name for column in table.columns if not column.personal],
                     }
                 },
                 "columns": [

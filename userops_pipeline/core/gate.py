@@ -81,7 +81,15 @@ def expectations(sources: Iterable[Source]) -> list[Expectation]:
         )  # fmt: skip
         for column in table.columns:
             if column.required:
-                found.append(Expectation(name, f"{column.name}_is_there", f"{column.name} is never missing", "ExpectColumnValuesToNotBeNull", {"column": column.name}))
+                found.append(
+                    Expectation(
+                        name,
+                        f"{column.name}_is_there",
+                        f"{column.name} is never missing",
+                        "ExpectColumnValuesToNotBeNull",
+                        {"column": column.name},
+                    )
+                )
             if column.refers:
                 found.append(
                     Expectation(
@@ -189,7 +197,9 @@ def _prepare(database: Path, home: Home, sources: list[Source], nights: list[dat
 
 def _prepare_table(connection: duckdb.DuckDBPyConnection, home: Home, table: Table) -> None:
     columns = [
-        f"cast(case when t.{column.name} is null then null else '(given)' end as varchar) as {column.name}" if column.personal else f"t.{column.name}"
+        f"cast(case when t.{column.name} is null then null else '(given)' end as varchar) as {column.name}"
+        if column.personal
+        else f"t.{column.name}"
         for column in table.columns
     ]
     joins = []
@@ -198,7 +208,9 @@ def _prepare_table(connection: duckdb.DuckDBPyConnection, home: Home, table: Tab
             continue
         parent, parent_key = column.refers.split(".")
         alias = f"parent_{column.name}"
-        joins.append(f"left join (select distinct {parent_key} as k from {raw_scan(home, parent)}) as {alias} on t.{column.name} = {alias}.k")
+        joins.append(
+            f"left join (select distinct {parent_key} as k from {raw_scan(home, parent)}) as {alias} on t.{column.name} = {alias}.k"
+        )
         columns.append(f"case when t.{column.name} is null then null when {alias}.k is null then 0 else 1 end as {column.name}_resolves")
     key = ", ".join(f"t.{identifier(name)}" for name in table.key)
     connection.execute(
@@ -258,7 +270,7 @@ def _run_great_expectations(database: Path, found: list[Expectation], docs: Path
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     import great_expectations as gx
     import great_expectations.expectations as gxe
-    from great_expectations.checkpoint import UpdateDataDocsAction
+    from great_expectations.checkpoint.actions import UpdateDataDocsAction
     from sqlalchemy.pool import StaticPool
 
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
@@ -268,7 +280,7 @@ def _run_great_expectations(database: Path, found: list[Expectation], docs: Path
         name="raw",
         connection_string=f"duckdb:///{database}",
         # The only settings under which GX's transactions and DuckDB's single file agree.
-        kwargs={
+        kwargs={  # pyright: ignore[reportCallIssue] - missing in its stub
             "isolation_level": "AUTOCOMMIT",
             "skip_autocommit_rollback": True,
             "poolclass": StaticPool,
@@ -312,6 +324,8 @@ def _run_great_expectations(database: Path, found: list[Expectation], docs: Path
             counts = result.result
             failed_to_run = (result.exception_info or {}).get("raised_exception", False)
             unexpected = int(counts.get("unexpected_count") or 0)
+            assert result.expectation_config is not None
+            assert result.expectation_config.meta is not None
             outcomes[result.expectation_config.meta["number"]] = (
                 bool(result.success) and not failed_to_run,
                 int(counts.get("element_count") or 0),

@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,7 @@ class Home:
                     f"The home {self.root.name!r} is being written by {holder}; nothing was started. Try again when it has ended."
                 ) from None
             handle.truncate(0)
-            handle.write(f"{purpose} (process {os.getpid()}, since {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC)")
+            handle.write(f"{purpose} (process {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC)")
             handle.flush()
             try:
                 yield

@@ -112,7 +112,9 @@ def _land_one(
         return Landed(path.name, file_name, night, "seen", before.rows, before.bytes)
     twin = next((other for other in known.values() if other.sha256 == digest), None)
     if twin is not None:
-        return Landed(path.name, file_name, night, "seen", twin.rows, twin.bytes, f"{path.name} is {twin.name} under another name; not loaded again.")
+        return Landed(
+            path.name, file_name, night, "seen", twin.rows, twin.bytes, f"{path.name} is {twin.name} under another name; not loaded again."
+        )
     if before is not None and not accept_changed:
         sentence = (
             f"{path.name} changed since it was landed ({before.bytes} bytes then, {size} now); "
@@ -130,7 +132,9 @@ def _land_one(
     shutil.copyfile(path, part)
     if sha256_of(part) != digest:
         part.unlink()
-        return _refuse(home, source, file_name, path, night, f"{path.name} changed while it was copied; wait until the sender has finished.")
+        return _refuse(
+            home, source, file_name, path, night, f"{path.name} changed while it was copied; wait until the sender has finished."
+        )
     with open(part, "rb") as handle:
         os.fsync(handle.fileno())
     os.replace(part, folder / path.name)

@@ -90,9 +90,11 @@ def lifecycle_history(nights: Sequence[date], stages: Mapping[str, Sequence[int]
 
     figure, axes = _canvas(height=4.8)
     figure.subplots_adjust(left=0.075, right=0.80, bottom=0.10)
-    _head(figure, "Users by lifecycle stage, night by night", f"{nights[0]:%-d %B %Y} to {nights[-1]:%-d %B %Y}" if nights else "no night yet")
+    _head(
+        figure, "Users by lifecycle stage, night by night", f"{nights[0]:%-d %B %Y} to {nights[-1]:%-d %B %Y}" if nights else "no night yet"
+    )
     colors = [LADDER[position % len(LADDER)] for position in range(len(stages))]
-    axes.stackplot(list(nights), *stages.values(), colors=colors, linewidth=0.4, edgecolor="white")
+    axes.stackplot(list(nights), *stages.values(), colors=colors, linewidth=0.4, edgecolor="white")  # pyright: ignore[reportArgumentType] - dates plot
     axes.margins(x=0, y=0)
     locator = dates.AutoDateLocator(minticks=3, maxticks=8)
     axes.xaxis.set_major_locator(locator)
@@ -125,8 +127,18 @@ def list_sizes(lists: Sequence[ListSize], *, as_of: date) -> bytes:
     axes.set_xlim(0, _room(left))
     handles, names = axes.get_legend_handles_labels()
     figure.legend(
-        handles, names, loc="upper right", bbox_to_anchor=(0.98, 1 - 0.18 / figure.get_figheight()), ncols=3,
-        frameon=False, fontsize=9, labelcolor=SOFT, handlelength=0.9, handleheight=0.9, columnspacing=1.4, handletextpad=0.5,
+        handles,
+        names,
+        loc="upper right",
+        bbox_to_anchor=(0.98, 1 - 0.18 / figure.get_figheight()),
+        ncols=3,
+        frameon=False,
+        fontsize=9,
+        labelcolor=SOFT,
+        handlelength=0.9,
+        handleheight=0.9,
+        columnspacing=1.4,
+        handletextpad=0.5,
     )
     return _png(figure)
 
@@ -184,8 +196,15 @@ def _name_edges(axes: Axes, stages: Mapping[str, Sequence[int]], colors: Sequenc
         axes.annotate("■", (1, height), (7, 0), xycoords="axes fraction", textcoords="offset points", va="center", size=9, color=color)
         count = f"  {counts[-1]:,}" if counts else ""
         axes.annotate(
-            _named(name, labels.get(name, "")) + count, (1, height), (20, 0),
-            xycoords="axes fraction", textcoords="offset points", va="center", size=9.5, color=INK, family=_family(),
+            _named(name, labels.get(name, "")) + count,
+            (1, height),
+            (20, 0),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            va="center",
+            size=9.5,
+            color=INK,
+            family=_family(),
         )
 
 

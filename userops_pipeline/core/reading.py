@@ -236,10 +236,7 @@ def _lines(name: str, blocks: Iterator[str]) -> Iterator[str]:
         if len(rest) > MAX_RECORD * 2:
             raise FileRefused(f"{name}: a record is longer than 8 MiB; the file was refused.")
         lines = rest.splitlines(keepends=True) if not any(mark in rest for mark in "\v\f\x1c\x1d\x1e\x85\u2028\u2029") else _split(rest)
-        if block:
-            rest = lines.pop() if lines else ""
-        else:
-            rest = ""
+        rest = (lines.pop() if lines else "") if block else ""
         yield from lines
 
 

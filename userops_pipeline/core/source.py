@@ -27,7 +27,10 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 
 
 def _known_zone(name: str) -> str:
-    ZoneInfo(name)
+    try:
+        ZoneInfo(name)
+    except (LookupError, OSError):
+        raise ValueError(f"{name!r} is not a time zone, such as Europe/Paris") from None
     return name
 
 
@@ -84,7 +87,10 @@ class File(BaseModel):
     def _inside_the_root(self) -> File:
         if Path(self.path).is_absolute() or ".." in Path(self.path).parts:
             raise ValueError(f"path {self.path!r} must stay inside the source's root")
-        "".encode(self.encoding)
+        try:
+            "".encode(self.encoding)
+        except LookupError:
+            raise ValueError(f"encoding {self.encoding!r} is not known, such as utf-8 or gb18030") from None
         return self
 
     @property
@@ -203,6 +209,8 @@ def load_source(name_or_folder: str) -> Source:
         raise UserOpsError(f"There is no source {name_or_folder!r}: {folder.name}/source.yml is missing. Known sources: {known}.")
     try:
         document = yaml.load(file.read_text(encoding="utf-8"), _UniqueKeyLoader)  # noqa: S506 - a SafeLoader
+        if not isinstance(document, dict):
+            raise UserOpsError(f"{folder.name}/source.yml must be keys with values; see README.md of another source.")
         source = Source(**{"name": folder.name, **document, "folder": folder.resolve()})
     except yaml.YAMLError as error:
         raise UserOpsError(f"{folder.name}/source.yml is not readable YAML: {' '.join(str(error).split())}") from None

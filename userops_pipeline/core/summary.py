@@ -67,14 +67,18 @@ def summarise(home: Home) -> Summary:
             return connection.execute(sql).fetchall()
 
         [(generation, as_of)] = rows("select generation_id, as_of from generation")
-        [(users, example)] = rows("select count(*), (select user_id from user_profile order by spend_amount desc, user_id limit 1) from user_profile")
+        [(users, example)] = rows(
+            "select count(*), (select user_id from user_profile order by spend_amount desc, user_id limit 1) from user_profile"
+        )
         return Summary(
             generation=generation,
             as_of=as_of,
             users=users,
             stages=[
                 Group(*row)
-                for row in rows("select stage, label, user_count, coalesce(user_share, 0)::double from lifecycle_playbook order by position")
+                for row in rows(
+                    "select stage, label, user_count, coalesce(user_share, 0)::double from lifecycle_playbook order by position"
+                )
             ],
             tags=[
                 Group(*row)
@@ -82,7 +86,10 @@ def summarise(home: Home) -> Summary:
                     f"select tag, label, user_count, coalesce(user_share, 0)::double from tag_sizes order by user_count desc, tag limit {LARGEST_TAGS}"
                 )
             ],
-            lists=[ListCount(*row) for row in rows("select audience, tool, in_segment, exported from audience_sizes order by exported desc, audience")],
+            lists=[
+                ListCount(*row)
+                for row in rows("select audience, tool, in_segment, exported from audience_sizes order by exported desc, audience")
+            ],
             loads=[
                 Load(table, *(int(count) for count in counts))
                 for table, *counts in rows(

@@ -57,14 +57,16 @@ def _included(home: Home) -> tuple[dict[tuple[str, date], Night], date | None, s
     if not home.warehouse.is_file():
         return {}, None, None
     with _open(home) as connection:
-        exists = connection.execute("select count(*) from information_schema.tables where table_schema = 'raw' and table_name = 'built'").fetchone()
+        exists = connection.execute(
+            "select count(*) from information_schema.tables where table_schema = 'raw' and table_name = 'built'"
+        ).fetchone()
         if not exists or exists[0] == 0:
             return {}, None, None
         row = connection.execute("select nights, dirty_from, project_hash from raw.built").fetchone()
     if row is None:
         return {}, None, None
     nights = [
-        Night(entry["source"], date.fromisoformat(entry["night"]), entry["content_hash"], date.fromisoformat(entry["window_from"]))
+        Night(entry["source"], date.fromisoformat(entry["night"]), entry["content_hash"], date.fromisoformat(entry["window_from"]), "")
         for entry in json.loads(row[0])
     ]
     return {(night.source, night.night): night for night in nights}, row[1], row[2]
@@ -91,7 +93,7 @@ def prepare_build(home: Home, sources: list[Source], as_of: date, *, full: bool 
         home.warehouse.with_name(home.warehouse.name + ".wal").unlink(missing_ok=True)
         window_from, full = earliest, True
     else:
-        reaches = [as_of]
+        reaches: list[date] = [as_of, *([dirty_from] if dirty_from else [])]
         for key in included.keys() | target.keys():
             old, new = included.get(key), target.get(key)
             if old is None or new is None:
@@ -100,7 +102,7 @@ def prepare_build(home: Home, sources: list[Source], as_of: date, *, full: bool 
                 reaches.append(night.window_from)
             elif old.content_hash != new.content_hash:
                 reaches.append(earliest)
-        window_from = min([*reaches, *([dirty_from] if dirty_from else [])])
+        window_from = min(reaches)
     clock = Clock(as_of, window_from, first_on, sources[0].business_zone, full)
     with _open(home) as connection:
         connection.begin()
@@ -113,7 +115,9 @@ def prepare_build(home: Home, sources: list[Source], as_of: date, *, full: bool 
             f"rows_quarantined, rows_duplicate from {accounting_scan(home)}"
         )
         connection.execute("create or replace table raw.clock (as_of date, window_from date, first_on date, business_zone varchar)")
-        connection.execute("insert into raw.clock values (?, ?, ?, ?)", [clock.as_of, clock.window_from, clock.first_on, clock.business_zone])
+        connection.execute(
+            "insert into raw.clock values (?, ?, ?, ?)", [clock.as_of, clock.window_from, clock.first_on, clock.business_zone]
+        )
         connection.execute("create table if not exists raw.built (nights varchar, dirty_from date, project_hash varchar)")
         if connection.execute("select 1 from raw.built").fetchone() is None:
             connection.execute("insert into raw.built values ('[]', null, ?)", [project_hash()])
@@ -126,7 +130,12 @@ def prepare_build(home: Home, sources: list[Source], as_of: date, *, full: bool 
 def finish_build(home: Home, as_of: date) -> None:
     """Remember, after dbt succeeded, from which nights the warehouse was built."""
     nights = [
-        {"source": night.source, "night": night.night.isoformat(), "content_hash": night.content_hash, "window_from": night.window_from.isoformat()}
+        {
+            "source": night.source,
+            "night": night.night.isoformat(),
+            "content_hash": night.content_hash,
+            "window_from": night.window_from.isoformat(),
+        }
         for night in conformed_nights(home)
         if night.night <= as_of
     ]

@@ -79,7 +79,7 @@ def run_nights(
             "gate": {"config": {"waive": waive or []}},
             "build": {"config": {"full_refresh": full_refresh}},
             **{node: {"config": {"dry_run": dry_run}} for node in lists},
-        }
+        },
     }
     with dg.DagsterInstance.get() as instance:
         result = job.execute_in_process(

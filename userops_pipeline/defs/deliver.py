@@ -79,14 +79,15 @@ def _list_asset(shop: Shop, entry: ContactList) -> dg.AssetsDefinition:
     )
     def contact_list(context: dg.AssetExecutionContext, config: DeliverConfig, writer: WriterLock) -> dg.MaterializeResult:
         [report] = deliver_lists(shop.home, [entry.name], dry_run=config.dry_run, allow_removals=config.allow_removals)
-        (context.log.warning if report.needs_attention else context.log.info)(f"{report.list_name}: {report.sentence}")
-        if report.outcome == "stopped":
+        (context.log.warning if report.needs_attention else context.log.info)(report.sentence)
+        if report.outcome in ("stopped", "incomplete"):
             raise dg.Failure(report.sentence)
         return dg.MaterializeResult(
             metadata={
                 name: value
                 for name, value in report.model_dump(mode="json").items()
-                if name in ("generation", "outcome", "planned", "added", "updated", "removed", "sent", "held", "failed", "calls", "sentence")
+                if name
+                in ("generation", "outcome", "planned", "added", "updated", "removed", "sent", "held", "failed", "calls", "sentence")
             }
         )
 

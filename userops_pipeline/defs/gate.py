@@ -46,14 +46,21 @@ def gate_checks(shop: Shop) -> dg.AssetChecksDefinition:
         begun = time.perf_counter()
         first, last = partition_range(context)
         results = run_gate(
-            shop.home, list(shop.sources), _unproven(shop.home, first, last), last, waived=frozenset(config.waive), progress=context.log.info
+            shop.home,
+            list(shop.sources),
+            _unproven(shop.home, first, last),
+            last,
+            waived=frozenset(config.waive),
+            progress=context.log.info,
         )
         _remember(shop.home, last, results)
         failed = [result for result in results if not result.passed]
         context.log.info(f"{len(results)} expectations, {len(failed)} not met, {time.perf_counter() - begun:.1f} s")
         for result in failed:
             verdict = "waived" if result.waived else "the build is held" if result.severity == "error" else "warning"
-            context.log.warning(f"{result.table}.{result.name}: {result.about}: {result.unexpected:,} of {result.rows:,} rows are not ({verdict})")
+            context.log.warning(
+                f"{result.table}.{result.name}: {result.about}: {result.unexpected:,} of {result.rows:,} rows are not ({verdict})"
+            )
         for expectation, result in zip(expectations(shop.sources), results, strict=True):
             yield dg.AssetCheckResult(
                 check_name=expectation.name,

@@ -13,7 +13,6 @@ import dagster as dg
 
 from userops_pipeline.core import dictionary, generations, pictures, rulebook, warehouse
 from userops_pipeline.core.faults import crash_point
-from userops_pipeline.core.home import Home
 from userops_pipeline.defs import gate, transform
 from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, partition_range
 
@@ -42,7 +41,9 @@ def publish_asset(shop: Shop) -> dg.AssetsDefinition:
         clock = warehouse.built_clock(shop.home, as_of)
         gate_checks, build_checks = gate.recorded(shop.home, as_of), transform.recorded(shop.home, as_of)
         if not gate_checks or not build_checks:
-            raise dg.Failure(f"Nothing was published: {as_of} has not passed the {'gate' if not gate_checks else 'build'}; run the whole night.")
+            raise dg.Failure(
+                f"Nothing was published: {as_of} has not passed the {'gate' if not gate_checks else 'build'}; run the whole night."
+            )
         with warehouse.reading(shop.home) as connection:
             published = generations.publish(
                 shop.home,
@@ -92,12 +93,16 @@ def _pictures(connection: Any, as_of: Any) -> dict[str, dg.MetadataValue]:
     steps = connection.execute(
         "select step, label, sum(users) from marts.funnel_conversion where funnel = 'purchase_ladder' group by all order by min(step_number)"
     ).fetchall()
-    history = connection.execute("select night_on, stage, closing_count from marts.lifecycle_flow_daily order by night_on, stage").fetchall()
+    history = connection.execute(
+        "select night_on, stage, closing_count from marts.lifecycle_flow_daily order by night_on, stage"
+    ).fetchall()
     nights = sorted({row[0] for row in history})
     counts = {(night, stage): closing for night, stage, closing in history}
     drawings = {
         "users_by_stage": pictures.lifecycle_counts([pictures.Bar(name, int(users), label) for name, label, users in stages], as_of=as_of),
-        "purchase_funnel": pictures.purchase_funnel([pictures.Bar(name, int(users or 0), label) for name, label, users in steps], as_of=as_of),
+        "purchase_funnel": pictures.purchase_funnel(
+            [pictures.Bar(name, int(users or 0), label) for name, label, users in steps], as_of=as_of
+        ),
         "stages_night_by_night": pictures.lifecycle_history(
             nights, {name: [int(counts.get((night, name), 0)) for night in nights] for name, _, _ in stages}
         ),

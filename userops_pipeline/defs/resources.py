@@ -16,7 +16,7 @@ from typing import Any
 import dagster as dg
 from pydantic import PrivateAttr
 
-from userops_pipeline.core.conform import conformed_nights
+from userops_pipeline.core.conform import config_hash, conformed_nights
 from userops_pipeline.core.home import Home
 from userops_pipeline.core.landing import nights_between
 from userops_pipeline.core.source import Source, load_source
@@ -53,13 +53,14 @@ class Shop:
         )
 
     def nights(self, context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[date]:
-        """The nights a run is for: its partition range, and every earlier night the lake lacks, so that no night is ever skipped."""
+        """The nights a run is for: its partition range, and every earlier night the lake lacks or holds by another mapping or contract."""
         first, last = partition_range(context)
-        known = {(night.source, night.night) for night in conformed_nights(self.home)}
+        known = {(night.source, night.night, night.config_hash) for night in conformed_nights(self.home)}
+        wanted = [(source.name, config_hash(source)) for source in self.sources]
         missing = [
             night
             for night in nights_between(self.first_night, first - timedelta(days=1))
-            if any((source.name, night) not in known for source in self.sources)
+            if any((name, night, config) not in known for name, config in wanted)
         ]
         return [*missing, *nights_between(first, last)]
 
@@ -100,8 +101,10 @@ class _Progress(logging.Handler):
         print(line, file=sys.stderr, flush=True)
 
 
-@dg.logger(description="One readable line per step and message, for people at a terminal.")
-def progress_logger(_: dg.InitLoggerContext) -> logging.Logger:
+def _readable(_: dg.InitLoggerContext) -> logging.Logger:
     found = logging.Logger("userops", logging.INFO)
     found.addHandler(_Progress())
     return found
+
+
+progress_logger = dg.LoggerDefinition(_readable, description="One readable line per step and message, for people at a terminal.")

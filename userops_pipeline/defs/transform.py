@@ -146,7 +146,9 @@ def build_assets(shop: Shop) -> dg.AssetsDefinition:
         _remember(shop.home, as_of, results)
         if failed:
             names = ", ".join(result.node.name for result in failed[:5])
-            raise dg.Failure(f"The build failed at {len(failed)} model(s) or test(s): {names}. Nothing is published; yesterday's tables stay.")
+            raise dg.Failure(
+                f"The build failed at {len(failed)} model(s) or test(s): {names}. Nothing is published; yesterday's tables stay."
+            )
         crash_point("build:after_dbt")
         warehouse.finish_build(shop.home, as_of)
 

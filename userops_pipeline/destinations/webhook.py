@@ -169,7 +169,6 @@ class Webhook:
         except (OSError, UnicodeError):
             raise _TryAgain("name_not_found") from None
         addresses = [ipaddress.ip_address(str(entry[4][0]).split("%")[0]) for entry in found]
-        addresses = [getattr(address, "ipv4_mapped", None) or address for address in addresses]
         loopback = all(address.is_loopback for address in addresses)
         if loopback and self.allow_loopback:
             return str(addresses[0])

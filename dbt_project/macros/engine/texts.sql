@@ -1,12 +1,13 @@
 {#- JSON and lists as text, as each engine writes them. -#}
-
 {#- A JSON object as text from pairs of (name, SQL expression), keys in the given order. -#}
 {% macro json_object(pairs) -%} {{ return(adapter.dispatch("json_object", "userops")(pairs)) }} {%- endmacro %}
 
 {% macro duckdb__json_object(pairs) -%}
     cast(
         json_object(
-            {%- for name, expression in pairs %}{{ text_literal(name) }}, {{ expression }}{{ ", " if not loop.last }}{% endfor -%}
+            {%- for name, expression in pairs %}
+                {{ text_literal(name) }}, {{ expression }}{{ ", " if not loop.last }}
+            {% endfor -%}
         ) as varchar
     )
 {%- endmacro %}
@@ -21,7 +22,7 @@
 {%- endmacro %}
 
 {#- A SQL text literal of any text. -#}
-{% macro text_literal(text) -%} '{{ text | string | replace("'", "''") }}' {%- endmacro %}
+{% macro text_literal(text) -%} {{ return("'" ~ text | string | replace("'", "''") ~ "'") }} {%- endmacro %}
 
 {#- A text that sorts like a non-negative amount and, where amounts tie, like the text behind it: its max carries the text of the greatest. -#}
 {% macro ranked_text(amount, text) -%}
@@ -29,6 +30,8 @@
 {%- endmacro %}
 
 {#- The two parts of a ranked text. -#}
-{% macro ranked_amount(ranked) -%} cast(cast(substr({{ ranked }}, 1, 18) as bigint) / 100.0 as decimal(18, 2)) {%- endmacro %}
+{% macro ranked_amount(ranked) -%}
+    cast(cast(substr({{ ranked }}, 1, 18) as bigint) / 100.0 as decimal(18, 2))
+{%- endmacro %}
 
 {% macro ranked_tail(ranked) -%} substr({{ ranked }}, 19) {%- endmacro %}

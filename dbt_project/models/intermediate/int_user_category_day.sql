@@ -9,12 +9,18 @@ with
     ),
     lines as (select order_id, product_id, amount from {{ ref("stg_order_items") }} where amount > 0),
     products as (select product_id, category from {{ ref("stg_products") }} where category is not null),
-    days as (
-        select orders.user_id, orders.ordered_on as activity_on, products.category, sum(lines.amount) as spend_amount
+
+    bought as (
+        select orders.user_id, orders.ordered_on, lines.product_id, sum(lines.amount) as amount
         from orders
         inner join lines on orders.order_id = lines.order_id
-        inner join products on lines.product_id = products.product_id
-        group by orders.user_id, orders.ordered_on, products.category
+        group by orders.user_id, orders.ordered_on, lines.product_id
+    ),
+    days as (
+        select bought.user_id, bought.ordered_on as activity_on, products.category, sum(bought.amount) as spend_amount
+        from bought
+        inner join products on bought.product_id = products.product_id
+        group by bought.user_id, bought.ordered_on, products.category
     ),
     before as (
         {%- if is_incremental() %}

@@ -22,17 +22,17 @@ with
     sizes as (
         {%- for segment in segments() %}
             {%- set name = segment["name"] %}
-            {%- for step in ["everybody"] + segment["steps"] %}
+            {%- for condition in ["everybody"] + segment["conditions"] %}
                 select
                     night_on,
                     {{ text_literal(name) }} as segment,
                     {{ text_literal(segment["label"]) }} as label,
                     cast({{ loop.index0 }} as bigint) as step,
-                    {{ text_literal(step) }} as condition,
+                    {{ text_literal(condition) }} as condition,
                     {{ "true" if loop.last else "false" }} as is_last,
                     cast({{ "everybody" if loop.first else name ~ "_" ~ loop.index0 }} as bigint) as user_count
                 from counted {{- "\n        union all" if not loop.last }}
-            {%- endfor %} {{- "\n        union all" if not loop.last }}
+                {%- endfor %} {{- "\n        union all" if not loop.last }}
         {%- endfor %}
     )
 

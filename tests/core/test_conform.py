@@ -1,0 +1,323 @@
+"""Conform: the lake is a function of what landed, whatever the order, the split or the crash; and a night tells how far back it reaches."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import pytest
+
+from userops_pipeline.core.conform import conformed_nights
+from userops_pipeline.core.home import PROJECT_DIR, UserOpsError
+from userops_pipeline.core.lake import nights_in_quarantine, quarantined
+
+NIGHTS = ["2026-03-01", "2026-03-02", "2026-03-03", "2026-03-04"]
+HEAD = "order_id,user_id,at,amount,currency,status\n"
+USER_HEAD = "user_id,registered,name,email,phone,birth\n"
+
+
+def order(number: int, at: str, *, amount: str = "10.00", status: str = "paid", user: str = "u1") -> str:
+    return f"o{number},{user},{at} 10:00:00,{amount},CNY,{status}\n"
+
+
+def user(number: int, registered: str, *, name: str = "n", birth: str = "") -> str:
+    return f"u{number},{registered} 09:00:00,{name},,,{birth}\n"
+
+
+def a_lively_week(shop: Any) -> None:
+    """New and changed users, orders in new states, late ones, duplicates, conflicts and dirt, over four nights."""
+    chance = random.Random(7)
+    number = 0
+    for index, night in enumerate(NIGHTS):
+        shop.drop(night, "users.csv", USER_HEAD + user(index, night) + (user(0, NIGHTS[0], name="renamed") if index == 2 else ""))
+        rows = []
+        for _ in range(12):
+            number += 1
+            rows.append(order(number, night, amount=f"{chance.randrange(100, 9999) / 100:.2f}", user=f"u{chance.randrange(index + 1)}"))
+        rows += [rows[0], order(number, night, amount="1.00"), order(900 + index, NIGHTS[max(0, index - 2)]), order(950 + index, night, amount="x")]
+        if index:
+            rows.append(order(index, NIGHTS[0], status="completed"))
+        shop.drop(night, "orders.csv", HEAD + "".join(rows))
+
+
+def content(shop: Any) -> dict[str, list[tuple]]:
+    return {table: shop.content(table) for table in ("users", "orders")}
+
+
+def windows(shop: Any) -> dict[str, str]:
+    return {str(night.night): str(night.window_from) for night in conformed_nights(shop.home)}
+
+
+# -- the lake is a function of what landed -----------------------------------------------------------------------------
+
+
+def test_the_same_night_twice_gives_the_same_bytes(shop: Any) -> None:
+    a_lively_week(shop)
+    shop.run(*NIGHTS)
+    before = shop.lake_bytes()
+    shop.run(*NIGHTS)
+    assert shop.lake_bytes() == before
+    shop.run(NIGHTS[2])
+    assert shop.lake_bytes() == before
+
+
+def test_nights_one_by_one_are_one_backfill(new_shop: Callable) -> None:
+    one_by_one, at_once = new_shop(name="one"), new_shop(name="all")
+    for shop in (one_by_one, at_once):
+        a_lively_week(shop)
+    for night in NIGHTS:
+        one_by_one.run(night)
+    at_once.run(*NIGHTS)
+    assert one_by_one.lake_bytes() == at_once.lake_bytes()
+
+
+def test_the_order_of_nights_and_of_records_does_not_matter(new_shop: Callable) -> None:
+    shuffled, sorted_shop = new_shop(name="shuffled"), new_shop(name="sorted")
+    for shop in (shuffled, sorted_shop):
+        shop.document["tables"] = {"users": {"each": "users"}, "orders": {"each": "orders"}}
+        for index, night in enumerate(NIGHTS):
+            rows = [order(index * 100 + i, night) for i in range(30)] + [order(index * 100, night)] * 2
+            if shop is shuffled:
+                random.Random(index).shuffle(rows)
+            shop.drop(night, "orders.csv", HEAD + "".join(rows))
+    sorted_shop.run(*NIGHTS)
+    for night in reversed(NIGHTS):
+        shuffled.run(night)
+    assert content(shuffled) == content(sorted_shop)
+
+
+def test_one_file_or_two_is_the_same_lake(new_shop: Callable) -> None:
+    whole, split = new_shop(name="whole"), new_shop(name="split")
+    a_lively_week(whole)
+    for night in NIGHTS:
+        for kind in ("users", "orders"):
+            head, *rows = (whole.drops / night / f"{kind}.csv").read_text().splitlines(keepends=True)
+            middle = len(rows) // 2
+            split.drop(night, f"{kind}_1.csv", head + "".join(rows[:middle]))
+            split.drop(night, f"{kind}_2.csv", head + "".join(rows[middle:]))
+    accounts = [[(e.table, e.night, e.rows_in, e.kept, e.quarantined, e.duplicates) for e in shop.run(*NIGHTS)] for shop in (whole, split)]
+    assert accounts[0] == accounts[1]
+    assert content(whole) == content(split)
+    assert whole.aside() == split.aside()
+
+
+def test_a_delivery_and_a_copy_of_itself_is_the_delivery(new_shop: Callable) -> None:
+    once, twice = new_shop(name="once"), new_shop(name="twice")
+    for shop in (once, twice):
+        a_lively_week(shop)
+    for night in NIGHTS:
+        whole = (twice.drops / night / "orders.csv").read_text()
+        twice.drop(night, "orders_again.csv", whole + order(999, night, amount="y"))
+    once.run(*NIGHTS)
+    accounts = twice.run(*NIGHTS)
+    assert content(once) == content(twice)
+    assert all(entry.rows_in == entry.kept + entry.quarantined + entry.duplicates for entry in accounts)
+
+
+def test_a_record_taken_back_by_its_sender_leaves_the_lake(shop: Any) -> None:
+    shop.drop(NIGHTS[0], "orders.csv", HEAD + order(1, NIGHTS[0]) + order(2, NIGHTS[0], amount="x"))
+    shop.run(NIGHTS[0])
+    assert (len(shop.content("orders")), len(shop.aside())) == (1, 1)
+    shop.drop(NIGHTS[0], "orders.csv", HEAD)
+    shop.land(NIGHTS[0], accept_changed=True)
+    shop.conform(NIGHTS[0])
+    assert (shop.content("orders"), shop.aside()) == ([], [])
+    assert not list(shop.home.raw.glob("orders/arrived_on=2026*"))
+
+
+@pytest.mark.parametrize("point", ["conform:before_files", "conform:after_files"])
+def test_a_process_killed_in_conform_leaves_nothing_that_the_next_run_does_not_mend(new_shop: Callable, point: str) -> None:
+    clean, killed = new_shop(name="clean"), new_shop(name="killed")
+    for shop in (clean, killed):
+        a_lively_week(shop)
+        shop.run(*NIGHTS[:2])
+    clean.run(*NIGHTS[2:])
+    killed.land(*NIGHTS[2:])
+    code = (
+        "import sys; from datetime import date; from pathlib import Path\n"
+        "from userops_pipeline.core.conform import conform; from userops_pipeline.core.home import Home\n"
+        "from userops_pipeline.core.source import load_source\n"
+        "conform(Home(Path(sys.argv[1])), load_source(sys.argv[2]), [date.fromisoformat(night) for night in sys.argv[3:]])\n"
+    )
+    environment = {**os.environ, "USEROPS_KILL_AT": point, "PYTHONPATH": str(PROJECT_DIR)}
+    died = subprocess.run([sys.executable, "-c", code, str(killed.home.root), str(killed.folder), *NIGHTS[2:]], env=environment, check=False)
+    assert died.returncode == -signal.SIGKILL
+    assert (killed.lake_bytes() == clean.lake_bytes()) is False
+    # only the last night is asked for: the other pending one is remembered
+    killed.conform(NIGHTS[3])
+    assert killed.lake_bytes() == clean.lake_bytes()
+
+
+# -- how far back a night reaches --------------------------------------------------------------------------------------
+
+
+def test_a_night_of_its_own_rows_reaches_back_to_nothing(shop: Any) -> None:
+    for night in NIGHTS[:3]:
+        shop.drop(night, "orders.csv", HEAD + order(int(night[-2:]), night))
+        shop.run(night)
+    assert windows(shop) == {night: night for night in NIGHTS[:3]}
+
+
+def test_a_late_row_reaches_back_to_its_own_date(shop: Any) -> None:
+    shop.drop(NIGHTS[3], "orders.csv", HEAD + order(1, NIGHTS[1]))
+    shop.run(NIGHTS[0], NIGHTS[3])
+    assert windows(shop)[NIGHTS[3]] == NIGHTS[1]
+
+
+def test_a_version_with_a_later_date_reaches_back_to_the_older_one(shop: Any) -> None:
+    shop.drop(NIGHTS[1], "orders.csv", HEAD + order(1, NIGHTS[1]))
+    shop.drop(NIGHTS[3], "orders.csv", HEAD + order(1, NIGHTS[3], status="completed"))
+    shop.run(NIGHTS[0])
+    shop.run(NIGHTS[1])
+    shop.run(NIGHTS[3])
+    assert windows(shop)[NIGHTS[3]] == NIGHTS[1]
+
+
+def test_a_changed_sign_up_reaches_back_to_the_earlier_of_both_and_a_changed_name_to_nothing(shop: Any) -> None:
+    shop.drop(NIGHTS[1], "users.csv", USER_HEAD + user(1, NIGHTS[1]) + user(2, NIGHTS[1]))
+    shop.drop(NIGHTS[2], "users.csv", USER_HEAD + user(1, NIGHTS[1], name="other"))
+    shop.drop(NIGHTS[3], "users.csv", USER_HEAD + user(2, NIGHTS[2]))
+    shop.run(*NIGHTS)
+    assert windows(shop)[NIGHTS[2]] == NIGHTS[2]
+    assert windows(shop)[NIGHTS[3]] == NIGHTS[1]
+
+
+def test_a_user_who_arrives_after_the_orders_reaches_back_to_the_first_of_them(shop: Any) -> None:
+    shop.drop(NIGHTS[1], "orders.csv", HEAD + order(1, NIGHTS[1], user="u5"))
+    shop.drop(NIGHTS[3], "users.csv", USER_HEAD + user(5, NIGHTS[3]))
+    for night in NIGHTS:
+        shop.run(night)
+    assert windows(shop)[NIGHTS[3]] == NIGHTS[1]
+
+
+def test_a_night_conformed_again_with_other_content_reaches_back_over_all_it_may_have_touched(shop: Any) -> None:
+    shop.drop(NIGHTS[1], "orders.csv", HEAD + order(1, NIGHTS[1]))
+    shop.drop(NIGHTS[3], "orders.csv", HEAD + order(2, NIGHTS[0]))
+    shop.run(*NIGHTS)
+    shop.drop(NIGHTS[3], "orders.csv", HEAD + order(2, NIGHTS[3]))
+    shop.land(NIGHTS[3], accept_changed=True)
+    shop.conform(NIGHTS[3])
+    assert windows(shop)[NIGHTS[3]] == NIGHTS[0]
+
+
+# -- quarantine --------------------------------------------------------------------------------------------------------
+
+
+def test_quarantine_names_the_place_and_no_value_and_heals_when_the_mapping_is_mended(shop: Any) -> None:
+    shop.drop(NIGHTS[1], "orders.csv", HEAD + order(1, NIGHTS[1]) + order(2, NIGHTS[1], amount="€ 7.50"))
+    shop.run(NIGHTS[1])
+    (reason,) = quarantined(shop.home)
+    assert (reason.table, reason.column, reason.rows, reason.example_file, reason.example_row) == ("orders", "amount", 1, f"{NIGHTS[1]}/orders.csv", 2)
+    assert "7.50" not in repr(reason)
+    assert nights_in_quarantine(shop.home) == [date(2026, 3, 2)]
+    shop.map("orders", (shop.folder / "orders.sql").read_text().replace(" amount", " replace(amount, '€ ', '') as amount"))
+    shop.conform(NIGHTS[1])
+    assert quarantined(shop.home) == []
+    assert shop.ask("select sum(amount)::varchar from {orders}") == [("17.50",)]
+
+
+def test_what_is_set_aside_keeps_the_whole_record_as_it_came(shop: Any) -> None:
+    shop.drop(NIGHTS[1], "orders.csv", HEAD + order(2, NIGHTS[1], amount="€ 7.50"))
+    shop.run(NIGHTS[1])
+    (file,) = shop.home.quarantine.rglob("*.parquet")
+    assert file.stat().st_mode & 0o077 == 0, "quarantine holds personal values"
+    (record,) = shop.ask(f"select record from read_parquet('{file}', hive_partitioning = false)")[0]
+    assert '"amount":"€ 7.50"' in record
+
+
+# -- choices of a source -----------------------------------------------------------------------------------------------
+
+
+def test_exact_duplicates_can_be_kept(new_shop: Callable) -> None:
+    shop = new_shop(tables={"users": {}, "orders": {"exact_duplicates": "keep"}})
+    shop.drop(NIGHTS[0], "orders.csv", HEAD + order(1, NIGHTS[0]) * 3 + order(2, NIGHTS[0]))
+    entry = shop.run(NIGHTS[0])[0]
+    assert (entry.kept, entry.duplicates) == (4, 0)
+    assert shop.ask("select list(order_id order by order_id) from {orders}") == [(["o1", "o1~2", "o1~3", "o2"],)]
+
+
+def derived_users(name: str, new_shop: Callable) -> Any:
+    shop = new_shop(
+        name=name,
+        files={"orders": {"path": "{night}/orders*", "columns": HEAD.strip().split(",")}},
+        tables={"users": {"known_keys": "skip"}, "orders": {"each": "orders"}},
+        mappings={"users": 'select user_id, min("at") as registered_at, min(_file) as _file, min(_row) as _row, _night from orders group by user_id, _night'},
+    )
+    for night, buyers in zip(NIGHTS, (["a"], ["a", "b"], ["c", "b"], ["a", "c", "d"]), strict=True):
+        shop.drop(night, "orders.csv", HEAD + "".join(order(int(night[-2:]) * 10 + i, night, user=buyer) for i, buyer in enumerate(buyers)))
+    return shop
+
+
+def test_a_user_known_from_an_earlier_night_stays_as_first_seen_and_counts_as_duplicate(new_shop: Callable) -> None:
+    shop = derived_users("a", new_shop)
+    entries = [entry for entry in shop.run(*NIGHTS) if entry.table == "users"]
+    assert shop.ask("select user_id, arrived_on::varchar from {users} order by 1") == [
+        ("a", NIGHTS[0]), ("b", NIGHTS[1]), ("c", NIGHTS[2]), ("d", NIGHTS[3]),
+    ]  # fmt: skip
+    assert [(entry.rows_in, entry.kept, entry.duplicates) for entry in entries] == [(1, 1, 0), (2, 1, 1), (2, 1, 1), (3, 1, 2)]
+
+
+def test_known_users_are_the_same_one_by_one_at_once_and_again(new_shop: Callable) -> None:
+    one_by_one, at_once = derived_users("one", new_shop), derived_users("all", new_shop)
+    for night in NIGHTS:
+        one_by_one.run(night)
+    at_once.run(*NIGHTS)
+    before = at_once.lake_bytes()
+    assert one_by_one.lake_bytes() == before
+    at_once.run(NIGHTS[1])
+    assert at_once.lake_bytes() == before
+
+
+def test_a_mended_earlier_night_takes_its_users_back_from_the_later_ones(new_shop: Callable) -> None:
+    shop = derived_users("a", new_shop)
+    shop.run(*NIGHTS)
+    shop.drop(NIGHTS[0], "orders.csv", HEAD + order(1, NIGHTS[0], user="d") + order(2, NIGHTS[0], user="b"))
+    shop.land(NIGHTS[0], accept_changed=True)
+    shop.conform(NIGHTS[0])
+    assert shop.ask("select user_id, arrived_on::varchar from {users} order by 1") == [
+        ("a", NIGHTS[1]), ("b", NIGHTS[0]), ("c", NIGHTS[2]), ("d", NIGHTS[0]),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sql", "sentence"),
+    [
+        ("select order_id, _file, _row, _night from orders", "does not give user_id|does not give"),
+        ('select order_id, "at" as ordered_at, status, amount, currency, 1 as colour, _file, _row, _night from orders', "gives colour, which the contract"),
+        ("select nothing from orders", "cannot be run"),
+        ('select order_id, "at" as ordered_at, status, amount::int as amount, currency, _file, _row, _night from orders', "failed on the data"),
+        ('select order_id, "at" as ordered_at, status, amount, currency, _file, _row, _night from orders where amount <> \'x\'', "makes 1 rows of 2 records"),
+    ],
+)
+def test_a_wrong_mapping_is_told_with_its_file_and_writes_nothing(shop: Any, sql: str, sentence: str) -> None:
+    shop.map("orders", sql)
+    shop.drop(NIGHTS[0], "orders.csv", HEAD + order(1, NIGHTS[0]) + order(2, NIGHTS[0], amount="x"))
+    with pytest.raises(UserOpsError, match=sentence) as fault:
+        shop.run(NIGHTS[0])
+    assert str(fault.value).startswith("shop/orders.sql ")
+    assert not list(shop.home.raw.glob("orders/arrived_on=2026*"))
+
+
+def test_phone_and_email_of_a_mapping_are_those_of_users(new_shop: Callable) -> None:
+    columns = ["user_id", "phone", "email"]
+    shop = new_shop(
+        files={"users": {"path": "{night}/users*", "columns": columns}},
+        tables={"users": {}, "consents": {}},
+        mappings={
+            "users": "select user_id, '2026-03-01' as registered_at, phone, email, _file, _row, _night from users",
+            "consents": (
+                "select user_id, unnest([phone(phone), email(email)]) as contact_point, unnest(['sms', 'email']) as channel, 'marketing' as purpose, "
+                "'subscribed' as state, 'asked' as basis, '2026-03-01' as changed_at, _file, _row, _night from users"
+            ),
+        },
+    )
+    shop.drop(NIGHTS[0], "users.csv", "user_id,phone,email\nu1,(138) 0000-0001, Ann@X.example \nu2,００８６13800000002,jose\u0301@x.example\n")
+    shop.run(NIGHTS[0])
+    assert shop.ask("select count(*) from {consents}") == [(4,)]
+    assert shop.ask("select count(*) from {consents} semi join {users} as u using (user_id) where contact_point in (select unnest([phone, email]) from {users})") == [(4,)]

@@ -1,0 +1,125 @@
+"""The gate: every kind of expectation catches a bad case, a good night passes, a quiet one too, and no value of a row is told."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import duckdb
+import pytest
+
+from userops_pipeline.core import contract
+from userops_pipeline.core.gate import GateResult, expectations, run_gate
+from userops_pipeline.core.home import Home
+from userops_pipeline.core.source import load_source
+
+FIRST = date(2026, 3, 1)
+NIGHTS = [FIRST + timedelta(days=number) for number in range(20)]
+TONIGHT = NIGHTS[-1]
+CANARY = "canary7q"
+HEAD = "order_id,user_id,at,amount,currency,status\n"
+USER_HEAD = "user_id,registered,name,email,phone,birth\n"
+
+
+@pytest.fixture
+def twenty_nights(shop: Any) -> Any:
+    """A shop that delivers 60 good orders a night; Sundays it is closed."""
+    shop.document["quiet"] = {"weekdays": ["sunday"]}
+    shop.configure()
+    for night in NIGHTS:
+        if shop.source.is_quiet(night):
+            continue
+        users = "".join(f"u{i},{night} 01:00:00,{CANARY},{CANARY}{i}@x.example,,\n" for i in range(10)) if night == NIGHTS[1] else ""
+        shop.drop(str(night), "users.csv", USER_HEAD + users)
+        shop.drop(str(night), "orders.csv", HEAD + "".join(f"{CANARY}-{night}-{i},u{i % 10},{night} 10:00:00,5.00,CNY,paid\n" for i in range(60)))
+    return shop
+
+
+def failed(results: list[GateResult], severity: str = "error") -> set[str]:
+    return {f"{result.table}.{result.name}" for result in results if not result.passed and result.severity == severity}
+
+
+def rewrite(home: Home, night: date, sql: str) -> None:
+    """Replace a night's raw orders by a query over them; conform would never let such rows through."""
+    (file,) = home.raw.glob(f"orders/arrived_on={night}/*.parquet")
+    with duckdb.connect() as connection:
+        connection.execute(f"create table t as select * from read_parquet('{file}', hive_partitioning = false)")
+        connection.execute(f"copy ({sql}) to '{file}' (format parquet)")
+
+
+def test_good_nights_and_a_quiet_one_pass_and_every_kind_of_bad_case_is_caught(twenty_nights: Any) -> None:
+    shop = twenty_nights
+    shop.run(*map(str, NIGHTS))
+    source = shop.source
+
+    good = run_gate(shop.home, [source], NIGHTS, TONIGHT)
+    assert failed(good) | failed(good, "warning") == set()
+    assert {result.name for result in good if result.rows == 0} == set(), "every expectation looked at something"
+    quiet = next(night for night in reversed(NIGHTS) if source.is_quiet(night))
+    still = run_gate(shop.home, [source], [quiet], quiet)
+    assert failed(still) | failed(still, "warning") == set()
+
+    # tonight: a file refused, half of another set aside, no users file, ten times fewer orders, and rows conform would never write
+    shop.drop(str(TONIGHT), "orders.csv", HEAD + f"{CANARY}-1,u1,{TONIGHT} 10:00:00,5.00,CNY,paid\n{CANARY}-2,u1,{TONIGHT} 10:00:00,x,CNY,paid\n")
+    shop.drop(str(TONIGHT), "orders_more.csv", f"wrong,{CANARY}\n")
+    for path in shop.home.landing.rglob("*"):
+        if path.is_file() and str(TONIGHT) in str(path) and "users" in path.name:
+            path.unlink()
+    (shop.drops / str(TONIGHT) / "users.csv").unlink()
+    shop.land(str(TONIGHT), accept_changed=True)
+    shop.conform(str(TONIGHT))
+    rewrite(
+        shop.home,
+        TONIGHT,
+        f"""
+        select * from t
+        union all select * from t
+        union all select * replace ('{CANARY}-3' as order_id, 'stranger' as user_id) from t
+        union all select * replace ('{CANARY}-4' as order_id, null as currency) from t
+        union all select * replace ('{CANARY}-5' as order_id, '{CANARY}' as status) from t
+        union all select * replace ('{CANARY}-6' as order_id, cast(-5 as decimal(18, 2)) as amount) from t
+        """,
+    )
+    bad = run_gate(shop.home, [source], [TONIGHT], TONIGHT, waived=frozenset({"orders.key_is_unique", "orders.status_is_there"}))
+    assert failed(bad) == {
+        "orders.key_is_unique",
+        "orders.currency_is_there",
+        "orders.user_id_resolves",
+        "orders.amount_in_range",
+        "orders.quarantine_is_small",
+        "orders.volume_is_usual",
+        "deliveries.shop_files_are_accepted",
+        "deliveries.shop_files_are_fresh",
+    }
+    assert failed(bad, "warning") == {"orders.status_is_known"}
+    assert {f"{result.table}.{result.name}" for result in bad if result.waived} == {"orders.key_is_unique"}, "what passes needs no waiver"
+    counts = {result.name: (result.rows, result.unexpected) for result in bad if result.table == "orders" and not result.passed}
+    assert counts["key_is_unique"] == (6, 2)
+    assert counts["currency_is_there"] == (6, 1)
+
+    pages = [path.read_text(encoding="utf-8", errors="replace") for path in shop.home.data_docs.rglob("*") if path.is_file()]
+    assert any("orders" in page for page in pages)
+    for text in [*pages, repr(bad), repr(good)]:
+        assert CANARY not in text
+        assert "stranger" not in text
+    assert not list(shop.home.root.glob(".gate-*")), "no scratch stays"
+
+
+def test_every_kind_of_expectation_is_among_those_shown_a_bad_case() -> None:
+    """A kind added to the gate must be added to the test above."""
+    kinds = {
+        next(end for end in ("is_unique", "is_there", "resolves", "is_known", "in_range", "is_small", "is_usual", "are_accepted", "are_fresh") if name.endswith(end))
+        for name in (expectation.name for expectation in expectations([load_source("sample_shop")]))
+    }
+    assert len(kinds) == 9
+
+
+def test_names_are_unique_and_what_is_expected_follows_the_contract() -> None:
+    source = load_source("complete_journey")
+    found = expectations([source])
+    assert len({(expectation.table, expectation.name) for expectation in found}) == len(found)
+    names = {f"{expectation.table}.{expectation.name}" for expectation in found}
+    for table in (contract.tables()[name] for name in source.tables):
+        assert f"{table.name}.key_is_unique" in names
+        assert {f"{table.name}.{column.name}_is_there" for column in table.columns if column.required} <= names
+        assert {f"{table.name}.{column.name}_resolves" for column in table.columns if column.refers} <= names
