@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from userops_pipeline.core import contract
-from userops_pipeline.core.conform import Accounting, conform
+from userops_pipeline.core.conform import Accounting, config_hash, conform
 from userops_pipeline.core.home import Home
 from userops_pipeline.core.lake import raw_scan
 from userops_pipeline.core.landing import Landed, land
@@ -107,7 +107,7 @@ class Shop:
 
     def lake_bytes(self) -> dict[str, bytes]:
         """Every file of raw, quarantine, accounting and nights, without the hash of a source.yml that names this shop's own folder."""
-        own = self.source.config_hash().encode()
+        own = config_hash(self.source).encode()
         roots = (self.home.raw, self.home.quarantine, self.home.accounting, self.home.nights)
         files = [path for root in roots for path in sorted(root.rglob("*")) if path.is_file()]
         return {str(path.relative_to(self.home.root)): path.read_bytes().replace(own, b"") for path in files}

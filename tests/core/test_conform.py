@@ -40,7 +40,12 @@ def a_lively_week(shop: Any) -> None:
         for _ in range(12):
             number += 1
             rows.append(order(number, night, amount=f"{chance.randrange(100, 9999) / 100:.2f}", user=f"u{chance.randrange(index + 1)}"))
-        rows += [rows[0], order(number, night, amount="1.00"), order(900 + index, NIGHTS[max(0, index - 2)]), order(950 + index, night, amount="x")]
+        rows += [
+            rows[0],
+            order(number, night, amount="1.00"),
+            order(900 + index, NIGHTS[max(0, index - 2)]),
+            order(950 + index, night, amount="x"),
+        ]
         if index:
             rows.append(order(index, NIGHTS[0], status="completed"))
         shop.drop(night, "orders.csv", HEAD + "".join(rows))
@@ -146,7 +151,9 @@ def test_a_process_killed_in_conform_leaves_nothing_that_the_next_run_does_not_m
         "conform(Home(Path(sys.argv[1])), load_source(sys.argv[2]), [date.fromisoformat(night) for night in sys.argv[3:]])\n"
     )
     environment = {**os.environ, "USEROPS_KILL_AT": point, "PYTHONPATH": str(PROJECT_DIR)}
-    died = subprocess.run([sys.executable, "-c", code, str(killed.home.root), str(killed.folder), *NIGHTS[2:]], env=environment, check=False)
+    died = subprocess.run(
+        [sys.executable, "-c", code, str(killed.home.root), str(killed.folder), *NIGHTS[2:]], env=environment, check=False
+    )
     assert died.returncode == -signal.SIGKILL
     assert (killed.lake_bytes() == clean.lake_bytes()) is False
     # only the last night is asked for: the other pending one is remembered
@@ -213,7 +220,13 @@ def test_quarantine_names_the_place_and_no_value_and_heals_when_the_mapping_is_m
     shop.drop(NIGHTS[1], "orders.csv", HEAD + order(1, NIGHTS[1]) + order(2, NIGHTS[1], amount="€ 7.50"))
     shop.run(NIGHTS[1])
     (reason,) = quarantined(shop.home)
-    assert (reason.table, reason.column, reason.rows, reason.example_file, reason.example_row) == ("orders", "amount", 1, f"{NIGHTS[1]}/orders.csv", 2)
+    assert (reason.table, reason.column, reason.rows, reason.example_file, reason.example_row) == (
+        "orders",
+        "amount",
+        1,
+        f"{NIGHTS[1]}/orders.csv",
+        2,
+    )
     assert "7.50" not in repr(reason)
     assert nights_in_quarantine(shop.home) == [date(2026, 3, 2)]
     shop.map("orders", (shop.folder / "orders.sql").read_text().replace(" amount", " replace(amount, '€ ', '') as amount"))
@@ -247,7 +260,9 @@ def derived_users(name: str, new_shop: Callable) -> Any:
         name=name,
         files={"orders": {"path": "{night}/orders*", "columns": HEAD.strip().split(",")}},
         tables={"users": {"known_keys": "skip"}, "orders": {"each": "orders"}},
-        mappings={"users": 'select user_id, min("at") as registered_at, min(_file) as _file, min(_row) as _row, _night from orders group by user_id, _night'},
+        mappings={
+            "users": 'select user_id, min("at") as registered_at, min(_file) as _file, min(_row) as _row, _night from orders group by user_id, _night'
+        },
     )
     for night, buyers in zip(NIGHTS, (["a"], ["a", "b"], ["c", "b"], ["a", "c", "d"]), strict=True):
         shop.drop(night, "orders.csv", HEAD + "".join(order(int(night[-2:]) * 10 + i, night, user=buyer) for i, buyer in enumerate(buyers)))
@@ -289,10 +304,19 @@ def test_a_mended_earlier_night_takes_its_users_back_from_the_later_ones(new_sho
     ("sql", "sentence"),
     [
         ("select order_id, _file, _row, _night from orders", "does not give user_id|does not give"),
-        ('select order_id, "at" as ordered_at, status, amount, currency, 1 as colour, _file, _row, _night from orders', "gives colour, which the contract"),
+        (
+            'select order_id, "at" as ordered_at, status, amount, currency, 1 as colour, _file, _row, _night from orders',
+            "gives colour, which the contract",
+        ),
         ("select nothing from orders", "cannot be run"),
-        ('select order_id, "at" as ordered_at, status, amount::int as amount, currency, _file, _row, _night from orders', "failed on the data"),
-        ('select order_id, "at" as ordered_at, status, amount, currency, _file, _row, _night from orders where amount <> \'x\'', "makes 1 rows of 2 records"),
+        (
+            'select order_id, "at" as ordered_at, status, amount::int as amount, currency, _file, _row, _night from orders',
+            "failed on the data",
+        ),
+        (
+            "select order_id, \"at\" as ordered_at, status, amount, currency, _file, _row, _night from orders where amount <> 'x'",
+            "makes 1 rows of 2 records",
+        ),
     ],
 )
 def test_a_wrong_mapping_is_told_with_its_file_and_writes_nothing(shop: Any, sql: str, sentence: str) -> None:
@@ -317,7 +341,11 @@ def test_phone_and_email_of_a_mapping_are_those_of_users(new_shop: Callable) -> 
             ),
         },
     )
-    shop.drop(NIGHTS[0], "users.csv", "user_id,phone,email\nu1,(138) 0000-0001, Ann@X.example \nu2,００８６13800000002,jose\u0301@x.example\n")
+    shop.drop(
+        NIGHTS[0], "users.csv", "user_id,phone,email\nu1,(138) 0000-0001, Ann@X.example \nu2,００８６13800000002,jose\u0301@x.example\n"
+    )
     shop.run(NIGHTS[0])
     assert shop.ask("select count(*) from {consents}") == [(4,)]
-    assert shop.ask("select count(*) from {consents} semi join {users} as u using (user_id) where contact_point in (select unnest([phone, email]) from {users})") == [(4,)]
+    assert shop.ask(
+        "select count(*) from {consents} semi join {users} as u using (user_id) where contact_point in (select unnest([phone, email]) from {users})"
+    ) == [(4,)]

@@ -31,7 +31,9 @@ def twenty_nights(shop: Any) -> Any:
             continue
         users = "".join(f"u{i},{night} 01:00:00,{CANARY},{CANARY}{i}@x.example,,\n" for i in range(10)) if night == NIGHTS[1] else ""
         shop.drop(str(night), "users.csv", USER_HEAD + users)
-        shop.drop(str(night), "orders.csv", HEAD + "".join(f"{CANARY}-{night}-{i},u{i % 10},{night} 10:00:00,5.00,CNY,paid\n" for i in range(60)))
+        shop.drop(
+            str(night), "orders.csv", HEAD + "".join(f"{CANARY}-{night}-{i},u{i % 10},{night} 10:00:00,5.00,CNY,paid\n" for i in range(60))
+        )
     return shop
 
 
@@ -60,7 +62,9 @@ def test_good_nights_and_a_quiet_one_pass_and_every_kind_of_bad_case_is_caught(t
     assert failed(still) | failed(still, "warning") == set()
 
     # tonight: a file refused, half of another set aside, no users file, ten times fewer orders, and rows conform would never write
-    shop.drop(str(TONIGHT), "orders.csv", HEAD + f"{CANARY}-1,u1,{TONIGHT} 10:00:00,5.00,CNY,paid\n{CANARY}-2,u1,{TONIGHT} 10:00:00,x,CNY,paid\n")
+    shop.drop(
+        str(TONIGHT), "orders.csv", HEAD + f"{CANARY}-1,u1,{TONIGHT} 10:00:00,5.00,CNY,paid\n{CANARY}-2,u1,{TONIGHT} 10:00:00,x,CNY,paid\n"
+    )
     shop.drop(str(TONIGHT), "orders_more.csv", f"wrong,{CANARY}\n")
     for path in shop.home.landing.rglob("*"):
         if path.is_file() and str(TONIGHT) in str(path) and "users" in path.name:
@@ -108,7 +112,11 @@ def test_good_nights_and_a_quiet_one_pass_and_every_kind_of_bad_case_is_caught(t
 def test_every_kind_of_expectation_is_among_those_shown_a_bad_case() -> None:
     """A kind added to the gate must be added to the test above."""
     kinds = {
-        next(end for end in ("is_unique", "is_there", "resolves", "is_known", "in_range", "is_small", "is_usual", "are_accepted", "are_fresh") if name.endswith(end))
+        next(
+            end
+            for end in ("is_unique", "is_there", "resolves", "is_known", "in_range", "is_small", "is_usual", "are_accepted", "are_fresh")
+            if name.endswith(end)
+        )
         for name in (expectation.name for expectation in expectations([load_source("sample_shop")]))
     }
     assert len(kinds) == 9

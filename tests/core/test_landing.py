@@ -29,7 +29,13 @@ def test_a_landed_file_is_a_verbatim_copy_beside_what_it_was(shop: Any) -> None:
     ((copy, manifest),) = manifests(shop.home, source, "orders", date(2026, 3, 2))
     assert copy.read_bytes() == path.read_bytes()
     assert (manifest.sha256, manifest.bytes, manifest.rows) == (sha256_of(path), len(GOOD), 1)
-    assert (manifest.source, manifest.file, manifest.name, manifest.encoding, manifest.format) == ("shop", "orders", "orders.csv", "utf-8", "csv")
+    assert (manifest.source, manifest.file, manifest.name, manifest.encoding, manifest.format) == (
+        "shop",
+        "orders",
+        "orders.csv",
+        "utf-8",
+        "csv",
+    )
     assert not list(shop.home.landing.rglob(".*")), "no half-written file stays"
 
 
@@ -94,7 +100,9 @@ def test_an_archive_lands_once_for_all_nights(new_shop: Callable) -> None:
     shop = new_shop(
         files={"orders": {"path": "orders.csv", "columns": columns}},
         tables={"orders": {"each": "orders"}},
-        mappings={"orders": 'select order_id, user_id, "at" as ordered_at, status, amount, currency, _file, _row, left("at", 10) as _night from orders'},
+        mappings={
+            "orders": 'select order_id, user_id, "at" as ordered_at, status, amount, currency, _file, _row, left("at", 10) as _night from orders'
+        },
     )
     shop.drop(".", "orders.csv", GOOD + "o2,u1,2026-03-03 10:00:00,1.00,CNY,paid\n")
     assert outcomes(shop, NIGHT, "2026-03-03") == ["landed"]

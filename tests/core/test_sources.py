@@ -69,9 +69,16 @@ def test_the_sample_shop_ends_as_its_readme_says(tmp_path: Path) -> None:
     readme = (source.folder / "README.md").read_text(encoding="utf-8")
     dirt = re.findall(r"^\| (\w+).*\| set aside|^\| (\w+).*is set aside as conflict", readme, re.MULTILINE)
     named = sorted({"coupons": "incentives"}.get(first or second, first or second) for first, second in dirt)
-    assert named == sorted(entry.table for entry in quarantined(home) for _ in range(entry.rows)), "every row set aside is in the README, and no other"
+    assert named == sorted(entry.table for entry in quarantined(home) for _ in range(entry.rows)), (
+        "every row set aside is in the README, and no other"
+    )
     with duckdb.connect() as connection:
-        names = [row[0] for row in connection.execute(f"select name from {raw_scan(home, 'users')} where user_id in ('U0007', 'U0011', 'U0013') order by user_id").fetchall()]
+        names = [
+            row[0]
+            for row in connection.execute(
+                f"select name from {raw_scan(home, 'users')} where user_id in ('U0007', 'U0011', 'U0013') order by user_id"
+            ).fetchall()
+        ]
         unmatched = connection.execute(
             f"select count(*) from {raw_scan(home, 'consents')} as c anti join {raw_scan(home, 'users')} as u on c.user_id = u.user_id and c.contact_point in (u.phone, u.email)"
         ).fetchone()
@@ -103,8 +110,13 @@ def test_the_readmes_own_shop_works_as_it_is_written(tmp_path: Path, monkeypatch
         land(home, source, [night])
         conform(home, source, [night])
     with duckdb.connect() as connection:
-        assert connection.execute(f"select user_id, arrived_on::varchar from {raw_scan(home, 'users')} order by 1").fetchall() == [("ann", "2026-01-01"), ("bob", "2026-01-02")]
-        assert connection.execute(f"select count(*), sum(amount)::varchar, max(ordered_at)::varchar from {raw_scan(home, 'orders')}").fetchall() == [(4, "56.50", "2026-01-03 09:00:00")]
+        assert connection.execute(f"select user_id, arrived_on::varchar from {raw_scan(home, 'users')} order by 1").fetchall() == [
+            ("ann", "2026-01-01"),
+            ("bob", "2026-01-02"),
+        ]
+        assert connection.execute(
+            f"select count(*), sum(amount)::varchar, max(ordered_at)::varchar from {raw_scan(home, 'orders')}"
+        ).fetchall() == [(4, "56.50", "2026-01-03 09:00:00")]
 
 
 # -- Online Retail -----------------------------------------------------------------------------------------------------
@@ -124,8 +136,13 @@ def online_retail(tmp_path_factory: pytest.TempPathFactory) -> Any:
     if not (files / "by_day").is_dir():
         pytest.skip(f"the data set Online Retail is not at {files}; set USEROPS_SHARED_DATA")
     original = load_source("online_retail")
-    tables = {name: mapping.model_copy(update={"exact_duplicates": "keep"}) if name == "order_items" else mapping for name, mapping in original.tables.items()}
-    source = original.model_copy(update={"tables": tables, "root": original.root.model_copy(update={"env": None, "path": str(files.resolve())})})
+    tables = {
+        name: mapping.model_copy(update={"exact_duplicates": "keep"}) if name == "order_items" else mapping
+        for name, mapping in original.tables.items()
+    }
+    source = original.model_copy(
+        update={"tables": tables, "root": original.root.model_copy(update={"env": None, "path": str(files.resolve())})}
+    )
     home = Home(tmp_path_factory.mktemp("online_retail"))
     accounting = load_all(home, source)
     scans = {name: raw_scan(home, name) for name in source.tables}
@@ -157,7 +174,9 @@ def test_online_retail_accounts_for_every_line_and_invoice(online_retail: Any) -
 
 def test_online_retail_gives_the_published_counts(online_retail: Any) -> None:
     _, ask = online_retail
-    assert ask("select count(*), count(distinct user_id), count(distinct order_id), sum(amount)::varchar from {bought}") == [(397_884, 4_338, 18_532, "8911407.90")]
+    assert ask("select count(*), count(distinct user_id), count(distinct order_id), sum(amount)::varchar from {bought}") == [
+        (397_884, 4_338, 18_532, "8911407.90")
+    ]
 
 
 def test_online_retail_gives_the_published_first_cohort(online_retail: Any) -> None:

@@ -177,7 +177,7 @@ def _build(home: Home, context: dg.AssetExecutionContext) -> list[Any]:
             elif len(done) % 50 == 0:
                 context.log.info(f"{len(done):3d}  tests run")
 
-    outcome = _invoke(home, ["--quiet", "build"], [on_event])
+    outcome = _invoke(home, ["--quiet", "build", "--exclude", "resource_type:unit_test"], [on_event])
     if outcome.result is None:
         raise dg.Failure(f"dbt could not start its build: {' '.join(str(outcome.exception).split())[:600]}")
     results = list(outcome.result.results)
@@ -234,7 +234,7 @@ def _remember(home: Home, as_of: date, results: list[Any]) -> None:
     tests = [
         {"name": result.node.name, "status": str(result.status), "failures": result.failures or 0}
         for result in results
-        if result.node.resource_type in ("test", "unit_test")
+        if result.node.resource_type == "test"
     ]
     failed_models = [result.node.name for result in results if result.node.resource_type == "model" and str(result.status) != "success"]
     write_json(home.warehouse.parent / "build.json", {"as_of": as_of, "tests": tests, "failed_models": failed_models})

@@ -1,4 +1,5 @@
--- One row per household: membership of the loyalty programme is the stated basis for coupons by post, and for nothing else.
+-- One row per household: membership of the loyalty programme is the stated basis for coupons by post, and for nothing
+-- else.
 with
     sightings as (
         select household_id, cast(transaction_timestamp as timestamp) as seen_at, _file, _row
@@ -12,9 +13,7 @@ with
         from coupon_redemptions
     ),
     first_sightings as (
-        select household_id, min(row(seen_at, _file, _row)) as first_sight
-        from sightings
-        group by household_id
+        select household_id, min(row(seen_at, _file, _row)) as first_sight from sightings group by household_id
     )
 select
     household_id as user_id,

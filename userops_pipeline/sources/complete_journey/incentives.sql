@@ -1,6 +1,12 @@
 -- One row per redeemed coupon. Only redemptions are in the data; the day of use stands for the day of issue.
 select
-    household_id || '-' || coupon_upc || '-' || campaign_id || '-' || cast(cast(redemption_date as date) as varchar) as incentive_id,
+    household_id
+    || '-'
+    || coupon_upc
+    || '-'
+    || campaign_id
+    || '-'
+    || cast(cast(redemption_date as date) as varchar) as incentive_id,
     household_id as user_id,
     campaign_id,
     'coupon' as kind,

@@ -6,7 +6,9 @@ select
     product_id,
     quantity,
     sales_value as amount,
-    cast(retail_disc as decimal(18, 2)) + cast(coupon_disc as decimal(18, 2)) + cast(coupon_match_disc as decimal(18, 2)) as discount_amount,
+    cast(retail_disc as decimal(18, 2))
+    + cast(coupon_disc as decimal(18, 2))
+    + cast(coupon_match_disc as decimal(18, 2)) as discount_amount,
     store_id as merchant_id,
     _file,
     _row,

@@ -7,8 +7,11 @@ with
             min(store_id) as store_id,
             min(transaction_timestamp) as transaction_timestamp,
             sum(cast(sales_value as decimal(18, 2))) as amount,
-            sum(cast(retail_disc as decimal(18, 2)) + cast(coupon_disc as decimal(18, 2)) + cast(coupon_match_disc as decimal(18, 2)))
-                as discount_amount,
+            sum(
+                cast(retail_disc as decimal(18, 2))
+                + cast(coupon_disc as decimal(18, 2))
+                + cast(coupon_match_disc as decimal(18, 2))
+            ) as discount_amount,
             min(_file) as _file,
             min(_row) as _row
         from transactions

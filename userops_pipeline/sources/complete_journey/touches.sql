@@ -1,4 +1,5 @@
--- One row per targeted household and campaign. The mailing date is not in the data; the campaign's first day stands for it.
+-- One row per targeted household and campaign. The mailing date is not in the data; the campaign's first day stands
+-- for it.
 select
     targeting.campaign_id || '-' || targeting.household_id as touch_id,
     targeting.household_id as user_id,

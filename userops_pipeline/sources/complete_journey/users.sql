@@ -12,9 +12,7 @@ with
         from coupon_redemptions
     ),
     first_sightings as (
-        select household_id, min(row(seen_at, _file, _row)) as first_sight
-        from sightings
-        group by household_id
+        select household_id, min(row(seen_at, _file, _row)) as first_sight from sightings group by household_id
     )
 select
     first_sightings.household_id as user_id,

@@ -1,19 +1,21 @@
--- One row per invoice. C… cancels goods bought earlier; A… and everything worth nothing are entries of the bookkeeper (void).
+-- One row per invoice. C… cancels earlier ones; A… and all that is worth nothing are the bookkeeper's entries (void).
 with
     priced as (
         select distinct
             * exclude (_file, _row),
-            cast(try_cast(Quantity as decimal(18, 4)) * try_cast(UnitPrice as decimal(18, 4)) as decimal(18, 2)) as line_amount,
+            cast(
+                try_cast(quantity as decimal(18, 4)) * try_cast(unitprice as decimal(18, 4)) as decimal(18, 2)
+            ) as line_amount,
             min(_file) over invoice as _file,
             min(_row) over invoice as _row
         from lines
-        window invoice as (partition by _night, InvoiceNo)
+        window invoice as (partition by _night, invoiceno)
     ),
     invoices as (
         select
-            InvoiceNo,
-            min(CustomerID) as CustomerID,
-            min(InvoiceDate) as InvoiceDate,
+            invoiceno,
+            min(customerid) as customerid,
+            min(invoicedate) as invoicedate,
             -- one unreadable line makes the whole sum unknown, never smaller
             case when count(line_amount) = count(*) then sum(line_amount) end as amount,
             _file,
@@ -23,13 +25,13 @@ with
         group by all
     )
 select
-    InvoiceNo as order_id,
-    regexp_replace(CustomerID, '\.0$', '') as user_id,
-    InvoiceDate as ordered_at,
+    invoiceno as order_id,
+    regexp_replace(customerid, '\.0$', '') as user_id,
+    invoicedate as ordered_at,
     case
-        when InvoiceNo like 'C%' then 'cancelled' when InvoiceNo like 'A%' or amount = 0 then 'void' else 'completed'
+        when invoiceno like 'C%' then 'cancelled' when invoiceno like 'A%' or amount = 0 then 'void' else 'completed'
     end as status,
-    case when InvoiceNo like 'C%' then -amount else amount end as amount,
+    case when invoiceno like 'C%' then - amount else amount end as amount,
     'GBP' as currency,
     _file,
     _row,

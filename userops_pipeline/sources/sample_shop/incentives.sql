@@ -1,9 +1,5 @@
 -- One row per coupon or gift on the night it was issued, and a newer version of it on the later night it was used.
-with
-    states as (
-        select *, left(used, 10) = left(issued, 10) as used_at_once
-        from coupons
-    )
+with states as (select *, left(used, 10) = left(issued, 10) as used_at_once from coupons)
 select
     coupon_id as incentive_id,
     user_no as user_id,
@@ -20,6 +16,7 @@ select
     left(issued, 10) as _night
 from states
 union all
-select coupon_id, user_no, campaign, kind, coupon_id, issued, claimed, used, order_no, value, _file, _row, left(used, 10)
+select
+    coupon_id, user_no, campaign, kind, coupon_id, issued, claimed, used, order_no, value, _file, _row, left(used, 10)
 from states
 where not used_at_once

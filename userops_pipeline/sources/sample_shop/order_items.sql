@@ -1,10 +1,5 @@
 -- One row per order line. The lines carry no time of their own: the order of the same night lends it.
-with
-    placed as (
-        select _night, order_no, max(created) as created
-        from orders
-        group by all
-    )
+with placed as (select _night, order_no, max(created) as created from orders group by all)
 select
     line.order_no || '-' || line.line as order_item_id,
     line.order_no as order_id,

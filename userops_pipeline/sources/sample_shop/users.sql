@@ -6,7 +6,7 @@ select
     email,
     mobile as phone,
     case sex when '男' then 'male' when '女' then 'female' end as gender,
-    nullif(birthday, '0000-00-00') as birth_date, -- how the shop's system writes an unknown birthday
+    nullif(birthday, '0000-00-00') as birth_date,  -- how the shop's system writes an unknown birthday
     city as region,
     city_tier,
     'zh-CN' as language,

@@ -30,7 +30,7 @@ with
     playbook as (
         {%- for stage in stages() %}
             select
-                cast({{ loop.index }} as bigint) as position,
+                cast({{ loop.revindex }} as bigint) as position,
                 {{ text_literal(stage["name"]) }} as stage,
                 {{ text_literal(stage["label"]) }} as label,
                 {{ text_literal(stage["when"]) }} as rule,
