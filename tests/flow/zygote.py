@@ -1,8 +1,8 @@
 """A process that has paid for the imports once: each request forks a child that is one `userops` command, as a shell would start it.
 
-Here lives the loop that forks, waits and answers in JSON lines; `harness.Commands` speaks to it.
-Add here what every command of the tests needs before it starts. Must not open a database or start a thread before the fork:
-DuckDB's threads and SQLite's locks do not survive one, and the first answer says how many threads there are.
+Here lives the loop that forks, waits and answers in JSON lines; `flow_harness.Commands` speaks to it.
+Add here what a command of the tests may be told before it starts. Must not open a database or start a Python thread before the fork:
+neither survives one, and the first answer says what is there.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import traceback
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,12 @@ def _become(request: dict[str, Any]) -> None:
         os.dup2(nothing.fileno(), 0)
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
-    os.chdir(request["cwd"])
+    if request["project"]:
+        _use_project(Path(request["project"]))
     code = 1
     try:
+        if request["arguments"][0] == "materialize":
+            sys.exit(_materialize(*request["arguments"][1:]))
         from userops_pipeline.cli import main
 
         main(request["arguments"], prog_name="userops")
@@ -51,11 +55,46 @@ def _become(request: dict[str, Any]) -> None:
         os._exit(code)
 
 
+def _use_project(folder: Path) -> None:
+    """Another dbt project for this child: a copy with a fault in it."""
+    from userops_pipeline.core import home, warehouse
+    from userops_pipeline.defs import transform
+
+    for module in (home, warehouse, transform):
+        module.DBT_PROJECT_DIR = folder  # type: ignore[attr-defined]
+
+
+def _materialize(night: str, *keys: str) -> int:
+    """Materialize assets alone, as a person does in the UI; the first failure's sentence is printed."""
+    import dagster as dg
+
+    from userops_pipeline import cli
+    from userops_pipeline.definitions import build_definitions
+
+    definitions = build_definitions(cli._shop(None))
+    with dg.DagsterInstance.get() as instance:
+        result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+            instance=instance,
+            asset_selection=[dg.AssetKey(key.split("/")) for key in keys],
+            partition_key=night,
+            run_config={"loggers": {"console": {}}},
+            raise_on_error=False,
+        )
+    for event in result.all_events:
+        error = getattr(event.event_specific_data, "error", None) if event.is_failure else None
+        while error is not None:
+            print(error.message)
+            error = error.cause
+    return int(not result.success)
+
+
 def serve() -> None:
     _import_what_is_slow()
     answers = sys.stdout
     sys.stdout = sys.stderr
-    print(json.dumps({"threads": len(list(Path("/proc/self/task").iterdir()))}), file=answers, flush=True)
+    open_files = [os.path.realpath(path) for path in Path("/proc/self/fd").iterdir()]
+    first = {"threads": threading.active_count(), "databases": [path for path in open_files if path.endswith((".duckdb", ".db", ".sqlite"))]}
+    print(json.dumps(first), file=answers, flush=True)
     for line in sys.stdin:
         request = json.loads(line)
         if "wait" in request:

@@ -8,6 +8,7 @@ Must not hold a description of a model, nor anything that needs the network to b
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -95,7 +96,8 @@ def _column_rule(meta: Mapping[str, Any]) -> str:
     """The condition of a tag, or the steps of a segment as one sentence."""
     if "when" in meta:
         return _line(meta["when"])
-    included = " and ".join(map(_step, meta.get("include", ())))
+    steps = [_step(step) for step in meta.get("include", ())]
+    included = " and ".join(f"({step})" if len(steps) > 1 and " or " in step else step for step in steps)
     excluded = "; ".join(map(_step, meta.get("exclude", ())))
     return included + (f"; without: {excluded}" if excluded else "")
 
@@ -183,8 +185,13 @@ def _section(table: TableDoc, rows: str) -> str:
     columns = _html_table(_COLUMN_HEADS, [_column_cells(column, "{}") for column in table.columns], code=(0, 4))
     return (
         f'<section id="{escape(table.name)}"><h3>{escape(table.name)}{label}{count}</h3>\n'
-        f"<p>{escape(table.description)}</p>\n{columns}\n{rules}</section>"
+        f"<p>{_prose(table.description)}</p>\n{columns}\n{rules}</section>"
     )
+
+
+def _prose(text: str) -> str:
+    """Text with its `code` set as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _html_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, code: tuple[int, ...]) -> str:
@@ -192,8 +199,9 @@ def _html_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, code: tu
     used = [index for index in range(len(heads)) if any(row[index] for row in rows)]
 
     def cell(row: Sequence[str], index: int) -> str:
-        text = escape(row[index])
-        return f"<td><code>{text}</code></td>" if index in code and text else f"<td>{text}</td>"
+        text = row[index]
+        content = f"<code>{escape(text)}</code>" if index in code and text else _prose(text)
+        return f'<td class="tight">{content}</td>' if index in _TIGHT else f"<td>{content}</td>"
 
     head = "".join(f"<th>{escape(heads[index])}</th>" for index in used)
     body = "\n".join("<tr>" + "".join(cell(row, index) for index in used) + "</tr>" for row in rows)
@@ -203,6 +211,7 @@ def _html_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, code: tu
 # ---- both ---------------------------------------------------------------------------------------------------------------------------
 
 _COLUMN_HEADS = ("Column", "标签", "Type", "Meaning", "Rule")
+_TIGHT = (1, 2)  # columns of both that stay on one line
 _RULE_HEADS = ("Name", "标签", "Kind", "Rule", "Meaning")
 
 
@@ -262,7 +271,7 @@ table{width:100%;border-collapse:collapse;font-size:14px}
 th{text-align:left;font-weight:600;font-size:12px;color:var(--soft);border-bottom:1px solid var(--line);padding:4px 16px 4px 0}
 td{vertical-align:top;border-bottom:1px solid var(--line);padding:6px 16px 6px 0}
 code{font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}
-td:first-child code{overflow-wrap:normal;white-space:nowrap}
+td:first-child code{overflow-wrap:normal;white-space:nowrap}.tight{white-space:nowrap}
 @media(max-width:800px){body{display:block}nav{position:static;height:auto;border:0}main{padding:8px 20px 60px}}
 @media print{nav{display:none}body{display:block}}
 """

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+MARGIN = 0.022
 INK, SOFT, LINE = "#1c2733", "#66727f", "#d9dfe5"
 BLUE, PALE, AMBER, CLAY = "#2f6db3", "#dfe9f4", "#d9a441", "#b86b4b"
 # One colour per position in a lifecycle: from first contact (pale) over loyal (deep) to churned (grey).
@@ -31,6 +32,7 @@ CHINESE_FONTS = (
     "WenQuanYi Micro Hei",
     "WenQuanYi Zen Hei",
     "SimHei",
+    "Noto Sans CJK JP",  # the face of the Noto collection that matplotlib finds; it draws simplified Chinese too
 )
 
 
@@ -62,9 +64,7 @@ def lifecycle_counts(stages: Sequence[Bar], *, as_of: date) -> bytes:
     positions = range(len(stages))
     axes.barh(positions, [stage.count for stage in stages], height=0.68, color=BLUE)
     _names(axes, [_named(stage.name, stage.label) for stage in stages])
-    for position, stage in enumerate(stages):
-        _value(axes, stage.count, position, f"{stage.count:,}", f"{_share(stage.count, total)}")
-    axes.set_xlim(0, _room(stage.count for stage in stages))
+    _values(axes, [(stage.count, f"{stage.count:,}", _share(stage.count, total)) for stage in stages])
     return _png(figure)
 
 
@@ -77,10 +77,13 @@ def purchase_funnel(steps: Sequence[Bar], *, title: str = "Purchase funnel", as_
     axes.barh(range(len(steps)), before, height=0.62, color=PALE)
     axes.barh(range(len(steps)), [step.count for step in steps], height=0.62, color=BLUE)
     _names(axes, [_named(step.name, step.label) for step in steps])
-    for position, step in enumerate(steps):
-        shares = "" if position == 0 else f"{_share(step.count, first)} of first · {_share(step.count, before[position])} of previous"
-        _value(axes, max(step.count, before[position]), position, f"{step.count:,}", shares)
-    axes.set_xlim(0, _room([first], beside=0.85))
+    shares = [
+        f"{_share(step.count, first)} of first · {_share(step.count, previous)} of previous" if position else ""
+        for position, (step, previous) in enumerate(zip(steps, before, strict=True))
+    ]
+    _values(
+        axes, [(max(step.count, previous), f"{step.count:,}", share) for step, previous, share in zip(steps, before, shares, strict=True)]
+    )
     return _png(figure)
 
 
@@ -88,11 +91,13 @@ def lifecycle_history(nights: Sequence[date], stages: Mapping[str, Sequence[int]
     """Users per stage night by night, stacked in the order of the stages; each stage is named at the right edge."""
     import matplotlib.dates as dates
 
-    figure, axes = _canvas(height=4.8)
-    figure.subplots_adjust(left=0.075, right=0.80, bottom=0.10)
+    figure, axes = _canvas(height=4.8, sides=(0.075, 0.75), foot=0.36)
     _head(
         figure, "Users by lifecycle stage, night by night", f"{nights[0]:%-d %B %Y} to {nights[-1]:%-d %B %Y}" if nights else "no night yet"
     )
+    if not nights or not stages:
+        axes.set_axis_off()
+        return _png(figure)
     colors = [LADDER[position % len(LADDER)] for position in range(len(stages))]
     axes.stackplot(list(nights), *stages.values(), colors=colors, linewidth=0.4, edgecolor="white")  # pyright: ignore[reportArgumentType] - dates plot
     axes.margins(x=0, y=0)
@@ -122,9 +127,8 @@ def list_sizes(lists: Sequence[ListSize], *, as_of: date) -> bytes:
         axes.barh(range(len(ordered)), counts, left=left, height=0.68, color=color, label=name, edgecolor="white", linewidth=0.5)
         left = [start + count for start, count in zip(left, counts, strict=True)]
     _names(axes, [_named(entry.name, entry.label) for entry in ordered])
-    for position, (entry, end) in enumerate(zip(ordered, left, strict=True)):
-        _value(axes, end, position, f"{entry.exported:,}", "" if entry.exported == end else f"of {end:,}")
-    axes.set_xlim(0, _room(left))
+    ends = zip(ordered, left, strict=True)
+    _values(axes, [(end, f"{entry.exported:,}", "" if entry.exported == end else f"of {end:,}") for entry, end in ends])
     handles, names = axes.get_legend_handles_labels()
     figure.legend(
         handles,
@@ -146,12 +150,15 @@ def list_sizes(lists: Sequence[ListSize], *, as_of: date) -> bytes:
 # ---- parts --------------------------------------------------------------------------------------------------------------------------
 
 
-def _canvas(*, height: float) -> tuple[Figure, Axes]:
-    """An empty figure of fixed width with one frameless plot under the room for its head."""
+def _canvas(*, height: float, sides: tuple[float, float] = (MARGIN, 1 - MARGIN), foot: float = 0.14) -> tuple[Figure, Axes]:
+    """An empty figure of fixed width with one frameless plot between its head and its foot, both in inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8.4, height), dpi=144, facecolor="white")
-    axes = figure.add_axes((0.20, 0.14 / height, 0.77, 1 - 1.0 / height))
+    FigureCanvasAgg(figure)
+    left, right = sides
+    axes = figure.add_axes((left, foot / height, right - left, 1 - (0.86 + foot) / height))
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     return figure, axes
@@ -160,57 +167,83 @@ def _canvas(*, height: float) -> tuple[Figure, Axes]:
 def _head(figure: Figure, title: str, subtitle: str) -> None:
     height = figure.get_figheight()
     for text, down, size, weight, color in ((title, 0.22, 14, "bold", INK), (subtitle, 0.50, 10, "normal", SOFT)):
-        figure.text(0.022, 1 - down / height, text, size=size, weight=weight, color=color, va="top", family=_family())
+        figure.text(MARGIN, 1 - down / height, text, size=size, weight=weight, color=color, va="top", family=_family())
 
 
 def _names(axes: Axes, names: Sequence[str]) -> None:
-    axes.set_yticks(range(len(names)), names, fontsize=10.5, color=INK, family=_family())
-    axes.set_ylim(max(len(names), 1) - 0.5, -0.5)
+    """Names flush left under the title, and the bars where the longest name ends."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    axes.set_yticks([])
     axes.set_xticks([])
+    axes.set_ylim(max(len(names), 1) - 0.5, -0.5)
+    texts = [
+        axes.annotate(
+            name,
+            (MARGIN, position),
+            xycoords=("figure fraction", "data"),
+            va="center",
+            size=10.5,
+            color=INK,
+            family=_family(),
+            annotation_clip=False,
+        )
+        for position, name in enumerate(names)
+    ]
+    left = max((text.get_window_extent().x1 for text in texts), default=0) / figure.bbox.width + 0.02
+    box = axes.get_position()
+    axes.set_position((left, box.y0, 1 - MARGIN - left, box.height))
     axes.axvline(0, color=LINE, linewidth=1)
 
 
-def _value(axes: Axes, end: float, position: float, strong: str, soft: str) -> None:
-    """A number beside its bar, and what it means in a softer colour after it."""
-    text = axes.annotate(strong, (end, position), (6, 0), textcoords="offset points", va="center", size=10.5, color=INK, family=_family())
-    if soft:
-        axes.annotate(soft, (1, 0.5), (8, 0), xycoords=text, textcoords="offset points", va="center", size=9.5, color=SOFT)
+def _values(axes: Axes, rows: Sequence[tuple[int, str, str]]) -> None:
+    """Beside each bar's end its number, and after it in a softer colour what it means; the bars leave the room that takes."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    widest = 1.0
+    for position, (end, strong, soft) in enumerate(rows):
+        last = number = axes.annotate(
+            strong, (end, position), (6, 0), textcoords="offset points", va="center", size=10.5, color=INK, family=_family()
+        )
+        if soft:
+            last = axes.annotate(soft, (1, 0.5), (8, 0), xycoords=number, textcoords="offset points", va="center", size=9.5, color=SOFT)
+        text = last.get_window_extent().x1 - number.get_window_extent().x0 + 0.1 * figure.dpi
+        width = axes.get_window_extent().width
+        widest = max(widest, end * width / max(width - text, 0.1 * width))
+    axes.set_xlim(0, widest)
 
 
 def _name_edges(axes: Axes, stages: Mapping[str, Sequence[int]], colors: Sequence[str], labels: Mapping[str, str]) -> None:
     """Name every stage at the height where its band ends, pushed apart where bands are thin."""
-    total = sum(counts[-1] for counts in stages.values() if counts) or 1
-    gap, edges, below = 0.052, [], 0.0
+    top, gap, below = axes.get_ylim()[1] or 1, 0.056, 0.0
+    heights: list[float] = []
     for counts in stages.values():
-        share = (counts[-1] if counts else 0) / total
-        edges.append(below + share / 2)
-        below += share
-    top = axes.get_ylim()[1] or 1
-    heights = [edge * total / top for edge in edges]
-    for position in range(1, len(heights)):
-        heights[position] = max(heights[position], heights[position - 1] + gap)
-    overflow = max(heights[-1] - (1 - gap / 2), 0) if heights else 0
+        middle = (below + counts[-1] / 2) / top
+        heights.append(max(middle, heights[-1] + gap if heights else 0))
+        below += counts[-1]
     for position in reversed(range(len(heights))):
-        heights[position] = min(heights[position], 1 - gap / 2 - gap * (len(heights) - 1 - position)) if overflow else heights[position]
+        ceiling = heights[position + 1] - gap if position + 1 < len(heights) else 1.0
+        heights[position] = min(heights[position], ceiling)
     for (name, counts), height, color in zip(stages.items(), heights, colors, strict=True):
-        axes.annotate("■", (1, height), (7, 0), xycoords="axes fraction", textcoords="offset points", va="center", size=9, color=color)
-        count = f"  {counts[-1]:,}" if counts else ""
-        axes.annotate(
-            _named(name, labels.get(name, "")) + count,
-            (1, height),
-            (20, 0),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            va="center",
-            size=9.5,
-            color=INK,
-            family=_family(),
-        )
-
-
-def _room(ends: Sequence[float] | object, *, beside: float = 0.28) -> float:
-    """The right end of the axis: the longest bar and the room for the text beside it."""
-    return (max(ends, default=0) or 1) * (1 + beside)  # type: ignore[call-overload]
+        for text, x, across, align, tone, size in (
+            ("■", 7, (1, "axes fraction"), "left", color, 9),
+            (_named(name, labels.get(name, "")), 21, (1, "axes fraction"), "left", INK, 9.5),
+            (f"{counts[-1]:,}", 0, (1 - MARGIN, "figure fraction"), "right", SOFT, 9.5),
+        ):
+            where, frame = across
+            axes.annotate(
+                text,
+                (where, height),
+                (x, 0),
+                xycoords=(frame, "axes fraction"),
+                textcoords="offset points",
+                va="center",
+                ha=align,
+                size=size,
+                color=tone,
+                family=_family(),
+                annotation_clip=False,
+            )
 
 
 def _share(part: int, whole: int) -> str:

@@ -15,7 +15,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from userops_pipeline.core.alerts import alert
 from userops_pipeline.defs.land import landing_key
-from userops_pipeline.defs.resources import Shop
+from userops_pipeline.defs.resources import FIRST_NIGHT_TAG, Shop
 
 NIGHTLY = "nightly"
 
@@ -85,10 +85,8 @@ def run_nights(
         result = job.execute_in_process(
             instance=instance,
             run_config=config,
-            tags={
-                "dagster/asset_partition_range_start": first.isoformat(),
-                "dagster/asset_partition_range_end": last.isoformat(),
-            },
+            partition_key=last.isoformat(),
+            tags={FIRST_NIGHT_TAG: first.isoformat()} if first < last else {},
             raise_on_error=False,
         )
     return Finished(result.run_id, time.perf_counter() - begun, [_told(event) for event in result.all_events if event.is_failure])

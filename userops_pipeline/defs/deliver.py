@@ -74,8 +74,6 @@ def _list_asset(shop: Shop, entry: ContactList) -> dg.AssetsDefinition:
         owners=[OPERATIONS_TEAM],
         kinds={entry.tool},
         description=f"One row per user of the segment {entry.segment} who may be contacted by {entry.channel}; kept in {entry.tool} as {entry.mode}.",
-        partitions_def=shop.partitions,
-        backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def contact_list(context: dg.AssetExecutionContext, config: DeliverConfig, writer: WriterLock) -> dg.MaterializeResult:
         [report] = deliver_lists(shop.home, [entry.name], dry_run=config.dry_run, allow_removals=config.allow_removals)

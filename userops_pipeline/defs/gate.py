@@ -44,7 +44,7 @@ def gate_checks(shop: Shop) -> dg.AssetChecksDefinition:
     @dg.multi_asset_check(name="gate", specs=specs)
     def gate(context: dg.AssetCheckExecutionContext, config: GateConfig, writer: WriterLock) -> Iterator[dg.AssetCheckResult]:
         begun = time.perf_counter()
-        first, last = partition_range(context)
+        first, last = partition_range(context, shop.home)
         results = run_gate(
             shop.home,
             list(shop.sources),

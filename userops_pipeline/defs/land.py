@@ -5,7 +5,9 @@ Add here when the lake gains a table family; must not touch files itself: core/l
 """
 
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import date
 
 import dagster as dg
 
@@ -14,7 +16,7 @@ from userops_pipeline.core.conform import Accounting, conform
 from userops_pipeline.core.faults import crash_point
 from userops_pipeline.core.landing import land
 from userops_pipeline.core.source import Source
-from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock
+from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, earlier_nights, partition_range
 
 RAW = "raw"
 ACCOUNTING = dg.AssetKey([RAW, "load_accounting"])
@@ -59,6 +61,9 @@ def _landing_asset(shop: Shop, source: Source) -> dg.AssetsDefinition:
             if outcome.sentence:
                 (context.log.warning if outcome.outcome == "refused" else context.log.info)(outcome.sentence)
         crash_point("land:after")
+        for night in earlier_nights(context, shop.home):
+            rows = sum(outcome.rows for outcome in outcomes if outcome.night == night)
+            context.log_event(dg.AssetMaterialization(landing_key(source), partition=night.isoformat(), metadata={"rows": rows}))
         return dg.MaterializeResult(
             metadata={
                 **{f"files_{kind}": count for kind, count in counts.items()},
@@ -81,7 +86,6 @@ def _conform_asset(shop: Shop) -> dg.AssetsDefinition:
             owners=[DATA_TEAM],
             kinds={"parquet", "duckdb"},
             description=f"{table.grain[0].upper()}{table.grain[1:]} and delivered version, as the contract has it.",
-            partitions_def=shop.partitions,
         )
         for table in contract.tables().values()
     ]
@@ -111,12 +115,18 @@ def _conform_asset(shop: Shop) -> dg.AssetsDefinition:
             f"{totals['dagster/row_count'] + totals['quarantined'] + totals['duplicates']:,} rows in = {totals['dagster/row_count']:,} kept + "
             f"{totals['quarantined']:,} quarantined + {totals['duplicates']:,} duplicates"
         )
-        yield dg.MaterializeResult(ACCOUNTING, metadata={**totals, "seconds": seconds})
+        by_night: dict[date, list[Accounting]] = defaultdict(list)
+        for account in accounts:
+            by_night[account.night].append(account)
+        for night in earlier_nights(context, shop.home):
+            context.log_event(dg.AssetMaterialization(ACCOUNTING, partition=night.isoformat(), metadata=_counts(by_night[night])))
+        _, last = partition_range(context, shop.home)
+        yield dg.MaterializeResult(ACCOUNTING, metadata={**_counts(by_night[last]), "rows_in_run": totals["rows_in"], "seconds": seconds})
 
     return conform_tables
 
 
-def _counts(accounts: list[Accounting]) -> dict[str, int]:
+def _counts(accounts: list[Accounting]) -> Mapping[str, int]:
     return {
         "dagster/row_count": sum(account.kept for account in accounts),
         "rows_in": sum(account.rows_in for account in accounts),

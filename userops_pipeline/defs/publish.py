@@ -14,7 +14,7 @@ import dagster as dg
 from userops_pipeline.core import dictionary, generations, pictures, rulebook, warehouse
 from userops_pipeline.core.faults import crash_point
 from userops_pipeline.defs import gate, transform
-from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, partition_range
+from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, earlier_nights, partition_range
 
 GENERATION = dg.AssetKey(["published", "generation"])
 PUBLISHED_SCHEMAS = ("marts", "exports")
@@ -37,7 +37,7 @@ def publish_asset(shop: Shop) -> dg.AssetsDefinition:
     )
     def generation(context: dg.AssetExecutionContext, writer: WriterLock) -> dg.MaterializeResult:
         begun = time.perf_counter()
-        _, as_of = partition_range(context)
+        _, as_of = partition_range(context, shop.home)
         clock = warehouse.built_clock(shop.home, as_of)
         gate_checks, build_checks = gate.recorded(shop.home, as_of), transform.recorded(shop.home, as_of)
         if not gate_checks or not build_checks:
@@ -61,6 +61,8 @@ def publish_asset(shop: Shop) -> dg.AssetsDefinition:
             )
             drawn = _pictures(connection, as_of)
         crash_point("publish:after")
+        for night in earlier_nights(context, shop.home):
+            context.log_event(dg.AssetMaterialization(GENERATION, partition=night.isoformat(), metadata={"generation": published.id}))
         context.log.info(f"generation {published.id} is current: {len(models)} tables, {time.perf_counter() - begun:.1f} s")
         return dg.MaterializeResult(
             metadata={

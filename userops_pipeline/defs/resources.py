@@ -17,11 +17,15 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from userops_pipeline.core.conform import config_hash, conformed_nights
-from userops_pipeline.core.home import Home
+from userops_pipeline.core.home import Home, UserOpsError
 from userops_pipeline.core.landing import nights_between
 from userops_pipeline.core.source import Source, load_source
 
 DATA_TEAM = "team:data"
+
+# A range of nights is run as the partition of its last night with the first one in this tag. Dagster's own range tags make it write an
+# event per asset and night before anything runs: 30,000 events and minutes for a year, more than the work itself.
+FIRST_NIGHT_TAG = "userops/first_night"
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Shop:
 
     def nights(self, context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[date]:
         """The nights a run is for: its partition range, and every earlier night the lake lacks or holds by another mapping or contract."""
-        first, last = partition_range(context)
+        first, last = partition_range(context, self.home)
         known = {(night.source, night.night, night.config_hash) for night in conformed_nights(self.home)}
         wanted = [(source.name, config_hash(source)) for source in self.sources]
         missing = [
@@ -65,10 +69,25 @@ class Shop:
         return [*missing, *nights_between(first, last)]
 
 
-def partition_range(context: Any) -> tuple[date, date]:
-    """First and last night of a run."""
-    keys = context.partition_key_range
-    return date.fromisoformat(keys.start), date.fromisoformat(keys.end)
+def partition_range(context: Any, home: Home) -> tuple[date, date]:
+    """First and last night of a run: of its own tag, of the range of a backfill, of its partition; else the last night of the lake."""
+    tags = context.run.tags
+    last = tags.get("dagster/asset_partition_range_end") or tags.get("dagster/partition")
+    first = tags.get(FIRST_NIGHT_TAG) or tags.get("dagster/asset_partition_range_start") or last
+    if first and last:
+        return date.fromisoformat(first), date.fromisoformat(last)
+    known = conformed_nights(home)
+    if not known:
+        raise UserOpsError("The lake holds no night yet; run the nightly job for a partition.")
+    return known[-1].night, known[-1].night
+
+
+def earlier_nights(context: Any, home: Home) -> list[date]:
+    """The nights of a run beside its partition, for which a step records its materializations itself."""
+    if FIRST_NIGHT_TAG not in context.run.tags:
+        return []
+    first, last = partition_range(context, home)
+    return nights_between(first, last)[:-1]
 
 
 class WriterLock(dg.ConfigurableResource):

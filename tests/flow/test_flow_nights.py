@@ -1,0 +1,103 @@
+"""The same tables, whatever way the nights were run: once, twice, one by one, all at once, anew, or long after.
+
+Add a way of running nights here; the SQL's own promises are in tests/dbt.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from datetime import date
+from pathlib import Path
+
+import duckdb
+from flow_harness import EVE, LAST, Commands, FlowShop, Shelf, ask, content
+
+
+def test_commands_are_forked_before_anything_is_open(commands: Commands) -> None:
+    assert commands.before_the_first_fork == {"threads": 1, "databases": []}
+
+
+def test_the_drops_hold_late_rows_and_changes(clean: Path) -> None:
+    late = ask(clean, "select count(*) from user_orders where order_id like 'L%' and order_id[2:5] <> strftime(ordered_on, '%m%d')")
+    assert late[0][0] >= 6
+
+
+def test_the_same_night_twice_gives_the_same_tables_and_sends_nothing(shop: FlowShop, clean: Path) -> None:
+    before = content(clean)
+    ended = shop.nightly(clean, LAST)
+    assert content(clean) == before
+    assert "added at" not in ended.said
+    with sqlite3.connect(clean / "exports" / "ledger.sqlite") as ledger:
+        night = ledger.execute("select planned, sent from deliveries where as_of = ? order by id desc limit 3", [str(LAST)]).fetchall()
+    assert night
+    assert set(night) == {(0, 0)}
+
+
+def test_nights_one_by_one_are_one_backfill_are_a_full_refresh(shop: FlowShop, shelf: Shelf, clean: Path) -> None:
+    at_once, on_the_eve = content(clean), content(clean, EVE)
+    home = shelf.fresh()
+    shop.backfill(home, date(2026, 3, 1), date(2026, 3, 13), "--dry-run")
+    shop.nightly(home, date(2026, 3, 14), "--dry-run")
+    on_14 = content(home)
+    shop.nightly(home, EVE, "--dry-run")
+    assert content(home) == on_the_eve
+    shop.nightly(home, LAST, "--dry-run")
+    assert content(home) == at_once, "nights one by one"
+    assert {"user_lifecycle_history", "segment_sizes_daily", "load_accounting", "exports/audiences"} <= set(at_once)
+
+    # a past night, rebuilt from the later warehouse, and then the present again
+    shop.nightly(home, date(2026, 3, 14), "--dry-run")
+    assert content(home) == on_14, "a past night"
+    shop.nightly(home, LAST, "--full-refresh", "--dry-run")
+    assert content(home) == at_once, "a full refresh"
+
+
+def test_every_user_has_one_stage_a_night_and_the_flows_add_up(clean: Path) -> None:
+    with duckdb.connect() as plain:
+        for file in (clean / "published" / "current").glob("*.parquet"):
+            plain.execute(f"create view {file.stem} as from read_parquet('{file.resolve()}')")
+
+        def rows(sql: str) -> list[tuple]:
+            return plain.execute(sql).fetchall()
+
+        [(users,)] = rows("select count(*) from user_lifecycle")
+        assert users == len(rows("select distinct user_id from user_profile")) == len(rows("select distinct user_id from user_lifecycle"))
+        # spells are half open: the next begins on the night on which one ends, and only the last is open
+        assert not rows(
+            """
+            select user_id from (
+                select *, lead(from_on) over (partition by user_id order by from_on) as next_on, lag(stage) over (partition by user_id order by from_on) as before
+                from user_lifecycle_history
+            ) where next_on is distinct from to_on or stage = before or to_on <= from_on
+            """
+        )
+        per_night = """
+            with nights as (select distinct night_on from lifecycle_flow_daily)
+            select night_on, stage, count(*) as users, count(distinct user_id) as different
+            from nights join user_lifecycle_history on night_on >= from_on and (to_on is null or night_on < to_on) group by all
+        """
+        assert not rows(f"select * from ({per_night}) where users <> different")
+        assert not rows(
+            f"""
+            select * from lifecycle_flow_daily as flow left join ({per_night}) as held using (night_on, stage)
+            where closing_count <> coalesce(users, 0) or opening_count + entered_count - left_count <> closing_count
+            """
+        )
+        assert not rows(
+            """
+            select * from (
+                select *, lag(closing_count) over (partition by stage order by night_on) as before from lifecycle_flow_daily
+            ) where before is not null and before <> opening_count
+            """
+        )
+        assert rows("select night_on from lifecycle_flow_daily group by 1 having sum(closing_count) = 0") == []
+        assert rows("select stage, user_id from user_lifecycle order by all") == rows(
+            "select stage, user_id from user_lifecycle_history where to_on is null order by all"
+        )
+
+
+def test_the_manifest_says_what_the_night_was(clean: Path) -> None:
+    manifest = json.loads((clean / "published" / "current" / "manifest.json").read_text(encoding="utf-8"))
+    assert (manifest["verdict"], manifest["as_of"]) == ("PASS", str(LAST))
+    assert len(manifest["checks"]) > 150
