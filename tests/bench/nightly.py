@@ -71,9 +71,8 @@ def parts(home: Home, wall: float) -> dict[str, float]:
     for entry in stats:
         step = next(step for step, prefixes in STEPS.items() if entry.step_key.startswith(prefixes))
         seconds[step] += (entry.end_time or 0) - (entry.start_time or 0)
-    results = json.loads((home.dbt_target / "run_results.json").read_text(encoding="utf-8"))
-    models = sum(node["execution_time"] for node in results["results"] if node["unique_id"].startswith("model."))
-    tests = sum(node["execution_time"] for node in results["results"] if not node["unique_id"].startswith("model."))
+    built = json.loads((home.warehouse.parent / "build.json").read_text(encoding="utf-8"))["seconds"]
+    models, tests = built["model"], built["test"]
     return {
         "imports and definitions": wall - sum(seconds.values()),
         "land": seconds["land"],

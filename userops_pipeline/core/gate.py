@@ -270,7 +270,6 @@ def _run_great_expectations(database: Path, found: list[Expectation], docs: Path
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     import great_expectations as gx
     import great_expectations.expectations as gxe
-    from great_expectations.checkpoint.actions import UpdateDataDocsAction
     from sqlalchemy.pool import StaticPool
 
     logging.getLogger("great_expectations").setLevel(logging.WARNING)

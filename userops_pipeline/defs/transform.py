@@ -229,14 +229,18 @@ def _row_counts(home: Home, nodes: list[Any]) -> dict[str, int]:
 
 
 def _remember(home: Home, as_of: date, results: list[Any]) -> None:
-    """Names, verdicts and counts of the tests, for the generation's record."""
+    """Names, verdicts and counts of the tests, for the generation's record; and the time that models and tests took."""
     tests = [
         {"name": result.node.name, "status": str(result.status), "failures": result.failures or 0}
         for result in results
         if result.node.resource_type == "test"
     ]
     failed_models = [result.node.name for result in results if result.node.resource_type == "model" and str(result.status) != "success"]
-    write_json(home.warehouse.parent / "build.json", {"as_of": as_of, "tests": tests, "failed_models": failed_models})
+    seconds = {
+        kind: round(sum(result.execution_time for result in results if result.node.resource_type == kind), 3) for kind in ("model", "test")
+    }
+    record = {"as_of": as_of, "tests": tests, "failed_models": failed_models, "seconds": seconds}
+    write_json(home.warehouse.parent / "build.json", record)
 
 
 def recorded(home: Home, as_of: date) -> list[generations.CheckResult]:
