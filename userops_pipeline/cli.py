@@ -26,7 +26,7 @@ from userops_pipeline.core.rulebook import RuleError
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
-DAGSTER_YAML = "telemetry:\n  enabled: false\n"
+DAGSTER_YAML = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
 
 
 class _Night(click.ParamType):

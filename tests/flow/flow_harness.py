@@ -103,6 +103,10 @@ class Commands:
         )
         return Running(answer["process"], output, self)
 
+    def outputs(self) -> list[Path]:
+        """What every command so far printed."""
+        return sorted(self._folder.glob("*.txt"))
+
     def close(self) -> None:
         assert self._server.stdin is not None
         self._server.stdin.close()

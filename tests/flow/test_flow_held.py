@@ -52,7 +52,7 @@ def spoilt(shop: FlowShop, tmp_path: Path) -> FlowShop:
     return shop.other(tmp_path / "spoilt")
 
 
-def test_a_header_only_file_holds_the_night_until_it_is_replaced(yesterday: Yesterday, spoilt: FlowShop, shop: FlowShop) -> None:
+def test_an_empty_file_holds_the_night_until_it_is_replaced(clean: Path, yesterday: Yesterday, spoilt: FlowShop, shop: FlowShop) -> None:
     file = spoilt.drops(LAST) / EVENTS
     right = file.read_bytes()
     file.write_bytes(gzip.compress(b"", mtime=0))
@@ -70,6 +70,7 @@ def test_a_header_only_file_holds_the_night_until_it_is_replaced(yesterday: Yest
     assert current_id(yesterday.home) != yesterday.generation
 
 
+@pytest.mark.soak
 def test_many_times_the_usual_volume_holds_the_night(yesterday: Yesterday, spoilt: FlowShop) -> None:
     write_events(spoilt.drops(LAST) / EVENTS, [{**event, "id": f"{event['id']}Y"} for event in events_of(LAST, ["U0001"], 900)])
     ended = spoilt.nightly(yesterday.home, LAST, code=1, **yesterday.env)
@@ -130,10 +131,3 @@ def test_a_generation_with_a_flipped_bit_is_not_delivered(shop: FlowShop, clean:
     assert "cannot be trusted" in doctor
     assert "userops generations activate" in doctor
 
-
-def test_what_was_held_is_published_by_the_next_good_run(shop: FlowShop, shelf: Shelf, clean: Path) -> None:
-    wanted = content(clean)
-    home = shelf.bring("eve")
-    shop.nightly(home, LAST, code=1, project=None, USEROPS_WEBHOOK_LIVE="1")  # switched on without an address
-    shop.nightly(home, LAST)
-    assert content(home) == wanted

@@ -19,7 +19,7 @@ from userops_pipeline.core.source import Source
 from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, earlier_nights, partition_range
 
 RAW = "raw"
-ACCOUNTING = dg.AssetKey([RAW, "load_accounting"])
+ACCOUNTING = dg.AssetKey(["run", "load_accounting"])
 
 
 class LandConfig(dg.Config):

@@ -1,0 +1,141 @@
+"""What a person at a terminal is told: every command answers, every mistake is a sentence, and nobody's data stands in any log.
+
+Add a command with its good and its bad case. Must not run nights beyond those of the shelf.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+from flow_harness import EVE, LAST, FlowShop, Shelf, ask, content, current_id
+
+
+def test_the_summary_shows_stages_tags_lists_and_rows(shop: FlowShop, clean: Path) -> None:
+    said = shop.run(clean, "summary").said
+    for words in ("users as of 2026-03-16", "first_purchase", "coupon_lover", "high_value_care", "quarantined", "Try next"):
+        assert words in said
+
+
+def test_rules_can_be_checked_listed_and_previewed(shop: FlowShop, clean: Path) -> None:
+    assert "the rules are sound" in shop.run(clean, "rules", "check").said
+    listed = shop.run(clean, "rules", "list", COLUMNS="400").said
+    assert len([line for line in listed.splitlines() if line.startswith(("stage", "tag", "segment", "funnel", "list"))]) > 60
+    said = shop.run(clean, "rules", "preview", "order_count >= 2 and coupon_lover").said
+    [(wanted, everyone)] = ask(clean, "select count(*) filter (order_count >= 2 and coupon_lover), count(*) from user_profile join user_tags using (user_id)")
+    assert f"{wanted} of {everyone} users" in said
+    for condition, words in (
+        ("no_such_column > 1", "no_such_column"),
+        ("order_count >", ""),
+        ("(select count(*) from user_profile) > 1", ""),
+        ("order_count > 1; drop table user_profile", ""),
+        ("read_text('/etc/passwd') is not null", ""),
+    ):
+        refused = shop.run(clean, "rules", "preview", condition, code=1).said
+        assert words in refused
+        assert "✗" in refused
+
+
+def test_explain_gives_the_rules_and_the_values_they_saw(shop: FlowShop, clean: Path) -> None:
+    [(user, stage)] = ask(clean, "select user_id, stage from user_lifecycle join user_tags using (user_id) where coupon_lover order by user_id limit 1")
+    said = shop.run(clean, "explain", user).said
+    assert stage in said
+    assert "redemption_count_90d" in said
+    assert "coupon_news" in said
+    assert "U9999" in shop.run(clean, "explain", "U9999", code=1).said
+
+
+def test_generations_are_listed_and_an_older_one_is_made_current(shop: FlowShop, clean: Path) -> None:
+    newest = current_id(clean)
+    listed = shop.run(clean, "generations", "list").said
+    assert f"→  {newest}" in listed
+    [older] = [word for word in listed.split() if word.startswith(f"{EVE}-")]
+    assert older in shop.run(clean, "generations", "activate", older).said
+    assert ask(clean, "select generation_id from generation") == [(older,)]
+    held = shop.run(clean, "deliver", "category_news", code=1).said
+    assert "was delivered as of 2026-03-16 already" in held  # going back never sends to people who have withdrawn since
+    assert "Known generations" in shop.run(clean, "generations", "activate", "no-such", code=1).said
+    shop.run(clean, "generations", "activate", newest)
+    assert "nothing keeps a night from running" in shop.run(clean, "doctor").said
+
+
+def test_deliver_tells_before_it_sends(shop: FlowShop, clean: Path) -> None:
+    said = shop.run(clean, "deliver", "--dry-run").said
+    assert "category_news" in said
+    assert "nothing was sent (dry run)" in said
+    assert "There is no list 'nobody'" in shop.run(clean, "deliver", "nobody", code=1).said
+    assert "USEROPS_WEBHOOK_URL is not set" in shop.run(clean, "deliver", code=1, USEROPS_WEBHOOK_LIVE="1").said
+
+
+def test_quarantine_is_listed_and_replayed(shop: FlowShop, clean: Path) -> None:
+    said = shop.run(clean, "quarantine", "list").said
+    assert "orders.csv record" in said
+    assert "users" not in shop.run(clean, "quarantine", "list", "--table", "orders").said
+    before = content(clean)
+    assert "0 of" in shop.run(clean, "quarantine", "replay").said
+    assert "nothing keeps a night" in shop.run(clean, "doctor").said
+    assert content(clean) == before
+    shop.run(clean, "quarantine", "list", "--table", "no_such_table", code=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["nightly", "--date", "2026-13-01"], 2, "is not a date like"),
+        (["nightly"], 2, "--date"),
+        (["nightly", "--date", "2026-02-01"], 1, "2026-03-01"),
+        (["nightly", "--date", "2027-01-01"], 1, "2026-03-16"),
+        (["backfill", "--from", "2026-03-05", "--to", "2026-03-01"], 1, "lies after"),
+        (["nightly", "--date", "2026-03-01", "--source", "nobody"], 1, "There is no source 'nobody'"),
+        (["nightly", "--date", "2026-03-16", "--waive", "orders.nonsense"], 1, "orders.nonsense"),
+        (["no-such-command"], 2, "No such command"),
+    ],
+)
+def test_a_mistake_is_a_sentence(shop: FlowShop, clean: Path, arguments: list[str], code: int, words: str) -> None:
+    before = content(clean)
+    said = shop.run(clean, *arguments, code=code).said
+    assert words in said
+    assert content(clean) == before
+
+
+@pytest.mark.parametrize("arguments", [["summary"], ["explain", "U0001"], ["deliver"], ["rules", "preview", "order_count > 1"]])
+def test_before_the_first_night_every_question_says_so(shop: FlowShop, shelf: Shelf, arguments: list[str]) -> None:
+    assert "night" in shop.run(shelf.fresh(), *arguments, code=1).said
+    assert "nothing keeps a night" in shop.run(shelf.home, "doctor").said
+
+
+def test_no_personal_value_stands_in_any_log(shop: FlowShop, clean: Path) -> None:
+    text = (shop.folder / "drops" / "drops" / "2026-03-01" / "users.csv").read_text(encoding="gb18030")
+    people = list(csv.DictReader(text.splitlines()))
+    canaries = {row[column].strip() for row in people for column in ("mobile", "email", "nickname") if len(row[column].strip()) > 2}
+    canaries |= {f"门牌{row['user_no']}" for row in people}
+    assert len(canaries) > 80
+    wanted = re.compile("|".join(re.escape(canary) for canary in sorted(canaries, key=len, reverse=True)))
+    places = [
+        *(clean / "dagster").rglob("*"),
+        *(clean / "warehouse" / "dbt").rglob("*"),
+        *(clean / "warehouse" / "data_docs").rglob("*"),
+        *(clean / "warehouse").glob("*.json"),
+        *(clean / "lake").rglob("*.json"),
+        *(clean / "published").rglob("*.json"),
+        *(clean / "published").rglob("*.md"),
+        *(clean / "published").rglob("*.html"),
+        *clean.glob("*.log"),
+        *shop.commands.outputs(),
+    ]
+    found = {
+        path.name: sorted(set(wanted.findall(path.read_bytes().decode("utf-8", errors="replace"))))[:3]
+        for path in places
+        if path.is_file() and wanted.search(path.read_bytes().decode("utf-8", errors="replace"))
+    }
+    assert found == {}
+    assert json.loads((clean / "warehouse" / "gate.json").read_text(encoding="utf-8"))["as_of"] == str(LAST)
+    published = [path for path in (clean / "published").rglob("*.parquet") if path.parent.name != "exports"]
+    for path in published:
+        columns = ask(clean, f"select column_name from (describe select * from read_parquet('{path}')) where column_type = 'VARCHAR'")
+        for (column,) in columns:
+            values = ask(clean, f"select distinct \"{column}\" from read_parquet('{path}') where \"{column}\" is not null")
+            assert not {value for (value,) in values} & canaries, f"{path.name}.{column}"

@@ -1,0 +1,117 @@
+"""What an operator finds in Dagster: every asset explained, every run recorded with its numbers, every failure told.
+
+Add here what the UI must show. Must not run nights beyond those of the shelf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from flow_harness import EVE, FIRST, LAST, FlowShop, listening, nights
+
+from userops_pipeline.core.home import Home
+from userops_pipeline.core.source import load_source
+from userops_pipeline.defs.automation import NIGHTLY, failure_sensor
+from userops_pipeline.defs.resources import Shop
+from userops_pipeline.definitions import build_definitions
+
+GROUPS = {"land", "conform", "build_staging", "build_intermediate", "build_marts", "build_exports", "publish", "deliver"}
+
+
+@pytest.fixture
+def instance(clean: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    monkeypatch.setenv("DAGSTER_HOME", str(clean / "dagster"))
+    with dg.DagsterInstance.get() as found:
+        yield found
+
+
+@pytest.fixture
+def definitions(shop: FlowShop, clean: Path) -> dg.Definitions:
+    return build_definitions(Shop(Home(clean), (load_source(str(shop.source)),)))
+
+
+def test_the_location_loads_with_its_job_schedule_and_sensor(definitions: dg.Definitions) -> None:
+    dg.Definitions.validate_loadable(definitions)
+    assert definitions.resolve_job_def(NIGHTLY)
+    [schedule], [sensor] = definitions.schedules or [], definitions.sensors or []
+    assert definitions.get_repository_def().get_schedule_def("every_night").execution_timezone == "Asia/Shanghai"
+    assert schedule is not None
+    assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
+
+
+def test_every_asset_has_a_group_an_owner_a_kind_and_says_what_one_row_is(definitions: dg.Definitions) -> None:
+    specs = [spec for spec in definitions.resolve_all_asset_specs() if spec.group_name != "default"]
+    assert len(specs) > 80
+    assert {spec.group_name for spec in specs} == GROUPS
+    lacking = {
+        spec.key.to_user_string(): [name for name, there in (("owner", spec.owners), ("kind", spec.kinds)) if not there]
+        for spec in specs
+        if not spec.owners or not spec.kinds
+    }
+    assert lacking == {}
+    without_grain = [
+        spec.key.to_user_string() for spec in specs if not (spec.description or "").strip().lower().startswith(("one row", "one verbatim copy"))
+    ]
+    assert without_grain == []
+
+
+def test_one_backfill_materializes_every_night_of_its_range(instance: dg.DagsterInstance) -> None:
+    last, backfill = instance.get_runs(limit=2)  # newest first
+    assert (backfill.tags["dagster/asset_partition_range_start"], backfill.tags["dagster/asset_partition_range_end"]) == (str(FIRST), str(EVE))
+    assert {backfill.status, last.status} == {dg.DagsterRunStatus.SUCCESS}
+    for key in ("published/generation", "raw/orders", "landing/sample_shop", "lists/coupon_news"):
+        done = instance.get_materialized_partitions(dg.AssetKey(key.split("/")))
+        assert done == {str(night) for night in nights()}, key
+
+
+def test_a_run_leaves_numbers_that_plot_and_pictures(instance: dg.DagsterInstance) -> None:
+    def metadata(key: str) -> dict[str, object]:
+        event = instance.get_latest_materialization_event(dg.AssetKey(key.split("/")))
+        assert event is not None
+        assert event.asset_materialization is not None
+        return {name: value.value for name, value in event.asset_materialization.metadata.items()}
+
+    published = metadata("published/generation")
+    assert {"dagster/row_count", "tables", "checks_passed", "seconds"} <= published.keys()
+    for picture in ("users_by_stage", "purchase_funnel", "stages_night_by_night"):
+        assert "](data:image/png;base64," in str(published[picture])
+    assert {"rows", "bytes", "files_landed", "seconds"} <= metadata("landing/sample_shop").keys()
+    assert {"rows_in", "quarantined", "duplicates", "dagster/row_count"} <= metadata("raw/orders").keys()
+    assert {"planned", "sent", "calls", "sentence"} <= metadata("lists/coupon_news").keys()
+    key = next(key for key in instance.all_asset_keys() if key.path[-1] == "user_lifecycle")
+    assert {"dagster/row_count", "seconds"} <= metadata(key.to_user_string()).keys()
+
+
+def test_a_failed_run_is_told_to_the_log_and_the_webhook(
+    shop: FlowShop, clean: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @dg.op
+    def gate() -> None:
+        raise dg.Failure("held")
+
+    @dg.job(name=NIGHTLY)
+    def job() -> None:
+        gate()
+
+    found = Shop(Home(clean), (load_source(str(shop.source)),))
+    result = job.execute_in_process(instance=instance, raise_on_error=False)
+    failure = next(event for event in result.all_events if event.event_type_value == "PIPELINE_FAILURE")
+    with listening() as (tool, bodies):
+        monkeypatch.setenv("USEROPS_ALERT_WEBHOOK", tool.url)
+        context = dg.build_run_status_sensor_context(
+            sensor_name="alert_on_failure", dagster_event=failure, dagster_instance=instance, dagster_run=result.dagster_run
+        ).for_run_failure()
+        failure_sensor(found)(context)
+    [line] = (clean / "alerts.log").read_text(encoding="utf-8").splitlines()
+    assert f"Run {result.run_id[:8]} of {NIGHTLY} failed at gate" in line
+    assert [body["text"] for body in bodies] == [line.split(" ", 2)[2]]
+
+
+def test_the_ui_is_told_of_every_night_that_will_ever_run(definitions: dg.Definitions) -> None:
+    partitions = definitions.resolve_job_def(NIGHTLY).partitions_def
+    assert partitions is not None
+    keys = partitions.get_partition_keys()
+    assert (keys[0], keys[-1], len(keys)) == (str(FIRST), str(LAST), len(nights()))
