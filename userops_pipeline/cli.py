@@ -6,6 +6,7 @@ Must not hold logic: every command calls one function of the rooms below and pri
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import traceback
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import duckdb
 from rich.console import Console
 from rich.table import Table
 
@@ -61,6 +63,12 @@ def _speaks_plainly(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args, **kwargs)
         except (UserOpsError, RuleError) as error:
             err.print(f"[red]✗[/] {error}", soft_wrap=True)
+            sys.exit(1)
+        except duckdb.IOException:
+            err.print(
+                "[red]✗[/] A file that should be there is not, or cannot be read; `userops doctor` says which and how to mend it.",
+                soft_wrap=True,
+            )
             sys.exit(1)
 
     return wrapper
@@ -170,10 +178,22 @@ def summary() -> None:
     )
     out.print(f"lists       {_near(home.exports)}")
     out.print("\nTry next:")
-    out.print(f"  userops explain {found.example_user}")
-    out.print('  userops rules preview "days_since_order > 30 and order_count >= 10"')
-    out.print(f"  userops nightly --date {found.as_of}      (the same night again: nothing is sent twice)")
+    command = "userops" if home.root == PROJECT_DIR / "data" else f"userops --home {home.root}"
+    source = "" if found.sources == "complete_journey" else f" --source {os.environ.get('USEROPS_SOURCE') or found.sources}"
+    out.print(f"  {command} explain {found.example_user}", soft_wrap=True)
+    out.print(f'  {command} rules preview "days_since_order > 30 and order_count >= 10"', soft_wrap=True)
+    out.print(f"  {command} nightly --date {found.as_of}{source}      (the same night again: nothing is sent twice)", soft_wrap=True)
     out.print("  make ui\n")
+
+
+def _published(home: Home) -> Path:
+    """The folder of the current generation."""
+    from userops_pipeline.core import generations
+
+    current = generations.current(home)
+    if current is None:
+        raise UserOpsError("Nothing is published yet; run a night first.")
+    return current.path
 
 
 def _near(path: Path) -> str:
@@ -222,11 +242,9 @@ def rules_list() -> None:
     from userops_pipeline.core.rulebook import list_rules
     from userops_pipeline.defs.transform import rules_of
 
-    _table(
-        "Rules",
-        ["kind", "name", "标签", "rule", "file"],
-        [(row.kind, row.name, row.label, row.rule, row.file) for row in list_rules(rules_of(Home.from_environment()))],
-    )
+    for row in list_rules(rules_of(Home.from_environment())):
+        out.print(f"[dim]{row.kind:8}[/]{row.name}  {row.label}  [dim]{row.file}[/]", soft_wrap=True)
+        out.print(f"        {row.rule}", soft_wrap=True, markup=False)
 
 
 @rules.command("preview")
@@ -238,6 +256,7 @@ def rules_preview(condition: str) -> None:
     from userops_pipeline.defs.transform import rules_of
 
     home = Home.from_environment()
+    _published(home)
     found = preview(condition, rules_of(home), home.published / "userops.duckdb")
     out.print(f"{found.users:,} of {found.everyone:,} users ({found.share:.1%})\n")
     _table(
@@ -252,14 +271,10 @@ def rules_preview(condition: str) -> None:
 @_speaks_plainly
 def explain(user_id: str) -> None:
     """One user's stage, tags, segments and lists, each with the rule and the values it saw."""
-    from userops_pipeline.core import generations
     from userops_pipeline.core.rulebook import explain as explain_user
     from userops_pipeline.core.rulebook.render import as_lines
 
-    current = generations.current(Home.from_environment())
-    if current is None:
-        raise UserOpsError("Nothing is published yet; run a night first.")
-    for line in as_lines(explain_user(user_id, current.path)):
+    for line in as_lines(explain_user(user_id, _published(Home.from_environment()))):
         out.print(line, soft_wrap=True, markup=False)
 
 
@@ -328,13 +343,16 @@ def quarantine() -> None:
 
 
 @quarantine.command("list")
-@click.option("--table", help="Only this contract table.")
+@click.option("--table", metavar="TABLE", help="Only this contract table.")
 @_speaks_plainly
 def quarantine_list(table: str | None) -> None:
     """Reasons with counts and one place to look at; and the files refused whole."""
+    from userops_pipeline.core import contract
     from userops_pipeline.core.lake import quarantined
     from userops_pipeline.core.landing import refused
 
+    if table and table not in contract.tables():
+        raise UserOpsError(f"The contract has no table {table!r}; its tables are {', '.join(contract.tables())}.")
     home = Home.from_environment()
     rows = [
         (entry.table, entry.column or "", entry.reason, f"{entry.rows:,}", f"{entry.example_file} record {entry.example_row}")
@@ -373,9 +391,11 @@ def doctor() -> None:
     from userops_pipeline.core import generations
     from userops_pipeline.core.lake import quarantined
     from userops_pipeline.core.landing import refused
+    from userops_pipeline.defs.deliver import forgotten_lists
 
     home = Home.from_environment()
     findings = [(finding.severity == "error", finding.sentence) for finding in generations.doctor(home)]
+    findings += [(False, sentence) for sentence in forgotten_lists(home)]
     findings += [(True, f"A delivered file is refused: {file['reason']}") for file in refused(home)]
     waiting = sum(entry.rows for entry in quarantined(home))
     if waiting:
@@ -413,6 +433,7 @@ def entry() -> None:
     except BaseException:  # what click does not know: show it, then leave the same way
         traceback.print_exc()
         code = 1
+    atexit._run_exitfuncs()  # what libraries asked to be done at the end is still done
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

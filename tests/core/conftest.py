@@ -107,7 +107,7 @@ class Shop:
 
     def lake_bytes(self) -> dict[str, bytes]:
         """Every file of raw, quarantine, accounting and nights, without the hash of a source.yml that names this shop's own folder."""
-        own = config_hash(self.source).encode()
+        own = config_hash(self.home, self.source).encode()
         roots = (self.home.raw, self.home.quarantine, self.home.accounting, self.home.nights)
         files = [path for root in roots for path in sorted(root.rglob("*")) if path.is_file()]
         return {str(path.relative_to(self.home.root)): path.read_bytes().replace(own, b"") for path in files}

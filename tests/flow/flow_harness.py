@@ -248,7 +248,17 @@ def make_shop(commands: Commands, folder: Path) -> FlowShop:
     consents += [(user, "postal", f"门牌{user}", "marketing", "unsubscribed", "客服登记", "2026-03-16 11:00:00") for user in users[6::6]]
     _append(archives / "consents.csv", consents, "")
     coupons = [
-        (f"V{user}{number}", user, "C01", "coupon", "2026-03-02 10:00:00", "2026-03-02 10:10:00", f"2026-03-{3 + number + (index % 2) * 11:02} 18:00:00", "", "20.00")
+        (
+            f"V{user}{number}",
+            user,
+            "C01",
+            "coupon",
+            "2026-03-02 10:00:00",
+            "2026-03-02 10:10:00",
+            f"2026-03-{3 + number + (index % 2) * 11:02} 18:00:00",
+            "",
+            "20.00",
+        )
         for index, user in enumerate(users)
         for number in range(2)
     ]

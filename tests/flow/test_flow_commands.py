@@ -25,7 +25,9 @@ def test_rules_can_be_checked_listed_and_previewed(shop: FlowShop, clean: Path) 
     listed = shop.run(clean, "rules", "list", COLUMNS="400").said
     assert len([line for line in listed.splitlines() if line.startswith(("stage", "tag", "segment", "funnel", "list"))]) > 60
     said = shop.run(clean, "rules", "preview", "order_count >= 2 and coupon_lover").said
-    [(wanted, everyone)] = ask(clean, "select count(*) filter (order_count >= 2 and coupon_lover), count(*) from user_profile join user_tags using (user_id)")
+    [(wanted, everyone)] = ask(
+        clean, "select count(*) filter (order_count >= 2 and coupon_lover), count(*) from user_profile join user_tags using (user_id)"
+    )
     assert f"{wanted} of {everyone} users" in said
     for condition, words in (
         ("no_such_column > 1", "no_such_column"),
@@ -40,12 +42,14 @@ def test_rules_can_be_checked_listed_and_previewed(shop: FlowShop, clean: Path) 
 
 
 def test_explain_gives_the_rules_and_the_values_they_saw(shop: FlowShop, clean: Path) -> None:
-    [(user, stage)] = ask(clean, "select user_id, stage from user_lifecycle join user_tags using (user_id) where coupon_lover order by user_id limit 1")
+    [(user, stage)] = ask(
+        clean, "select user_id, stage from user_lifecycle join user_tags using (user_id) where coupon_lover order by user_id limit 1"
+    )
     said = shop.run(clean, "explain", user).said
     assert stage in said
     assert "redemption_count_90d" in said
     assert "coupon_news" in said
-    assert "U9999" in shop.run(clean, "explain", "U9999", code=1).said
+    assert "no such user" in shop.run(clean, "explain", "U9999", code=1).said  # the id may be somebody's number, so it is not repeated
 
 
 def test_generations_are_listed_and_an_older_one_is_made_current(shop: FlowShop, clean: Path) -> None:
@@ -78,7 +82,6 @@ def test_quarantine_is_listed_and_replayed(shop: FlowShop, clean: Path) -> None:
     assert "0 of" in shop.run(clean, "quarantine", "replay").said
     assert "nothing keeps a night" in shop.run(clean, "doctor").said
     assert content(clean) == before
-    shop.run(clean, "quarantine", "list", "--table", "no_such_table", code=1)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +94,8 @@ def test_quarantine_is_listed_and_replayed(shop: FlowShop, clean: Path) -> None:
         (["backfill", "--from", "2026-03-05", "--to", "2026-03-01"], 1, "lies after"),
         (["nightly", "--date", "2026-03-01", "--source", "nobody"], 1, "There is no source 'nobody'"),
         (["nightly", "--date", "2026-03-16", "--waive", "orders.nonsense"], 1, "orders.nonsense"),
+        (["quarantine", "list", "--table", "no_such_table"], 1, "no_such_table"),
+        (["deliver", "--allow-removals", "nobody"], 1, "There is no list 'nobody'"),
         (["no-such-command"], 2, "No such command"),
     ],
 )
@@ -137,5 +142,5 @@ def test_no_personal_value_stands_in_any_log(shop: FlowShop, clean: Path) -> Non
     for path in published:
         columns = ask(clean, f"select column_name from (describe select * from read_parquet('{path}')) where column_type = 'VARCHAR'")
         for (column,) in columns:
-            values = ask(clean, f"select distinct \"{column}\" from read_parquet('{path}') where \"{column}\" is not null")
+            values = ask(clean, f'select distinct "{column}" from read_parquet(\'{path}\') where "{column}" is not null')
             assert not {value for (value,) in values} & canaries, f"{path.name}.{column}"

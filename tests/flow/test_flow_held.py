@@ -130,4 +130,3 @@ def test_a_generation_with_a_flipped_bit_is_not_delivered(shop: FlowShop, clean:
     doctor = shop.run(clean, "doctor", code=1).said
     assert "cannot be trusted" in doctor
     assert "userops generations activate" in doctor
-

@@ -93,7 +93,10 @@ def serve() -> None:
     answers = sys.stdout
     sys.stdout = sys.stderr
     open_files = [os.path.realpath(path) for path in Path("/proc/self/fd").iterdir()]
-    first = {"threads": threading.active_count(), "databases": [path for path in open_files if path.endswith((".duckdb", ".db", ".sqlite"))]}
+    first = {
+        "threads": threading.active_count(),
+        "databases": [path for path in open_files if path.endswith((".duckdb", ".db", ".sqlite"))],
+    }
     print(json.dumps(first), file=answers, flush=True)
     for line in sys.stdin:
         request = json.loads(line)

@@ -543,7 +543,7 @@ def _write_night_manifests(connection: duckdb.DuckDBPyConnection, home: Home, so
     for table, night, kept, content in connection.execute("select * from night_hash order by table_name, arrived_on").fetchall():
         hashes.setdefault(night, []).append(f"{table}:{kept}:{content}")
     windows = _windows(connection, home, source, nights)
-    config = config_hash(source)
+    config = config_hash(home, source)
     for night in nights:
         place = home.nights / night.isoformat() / f"{source.name}.json"
         content = " ".join(hashes.get(night, []))
@@ -637,9 +637,14 @@ def _windows(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, 
     return windows
 
 
-def config_hash(source: Source) -> str:
-    """Changes when what landing is conformed by changes: the source's own files or the contract."""
-    return hashlib.sha256(source.config_hash().encode() + contract.CONTRACT_FILE.read_bytes()).hexdigest()[:16]
+def config_hash(home: Home, source: Source) -> str:
+    """Changes when what every night is conformed from changes: the source's own files, the contract, or an archive, which holds all nights."""
+    archives = [
+        manifest.sha256 for name, file in source.files.items() if not file.daily for _, manifest in manifests(home, source, name, None)
+    ]
+    return hashlib.sha256(source.config_hash().encode() + contract.CONTRACT_FILE.read_bytes() + " ".join(archives).encode()).hexdigest()[
+        :16
+    ]
 
 
 def conformed_nights(home: Home, source: str | None = None) -> list[Night]:

@@ -109,9 +109,11 @@ def _land_one(
     size = path.stat().st_size
     before = known.get(path.name)
     if before is not None and before.sha256 == digest:
+        _forget_refusal(home, source, file_name, path.name, night)
         return Landed(path.name, file_name, night, "seen", before.rows, before.bytes)
     twin = next((other for other in known.values() if other.sha256 == digest), None)
     if twin is not None:
+        _forget_refusal(home, source, file_name, path.name, night)
         return Landed(
             path.name, file_name, night, "seen", twin.rows, twin.bytes, f"{path.name} is {twin.name} under another name; not loaded again."
         )
@@ -130,6 +132,7 @@ def _land_one(
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f".{path.name}.{os.getpid()}.part"
     shutil.copyfile(path, part)
+    part.chmod(0o600)
     if sha256_of(part) != digest:
         part.unlink()
         return _refuse(
@@ -163,6 +166,7 @@ def _refuse(home: Home, source: Source, file_name: str, path: Path, night: date 
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f".{path.name}.part"
     shutil.copyfile(path, part)
+    part.chmod(0o600)
     os.replace(part, folder / path.name)
     write_json(folder / f"{path.name}.reason.json", {"name": path.name, "file": file_name, "night": night, "reason": sentence})
     return Landed(path.name, file_name, night, "refused", bytes=path.stat().st_size, sentence=sentence)

@@ -44,6 +44,7 @@ class Load:
 class Summary:
     generation: str
     as_of: date
+    sources: str
     users: int
     stages: list[Group]
     tags: list[Group]
@@ -66,13 +67,14 @@ def summarise(home: Home) -> Summary:
         def rows(sql: str) -> list[tuple]:
             return connection.execute(sql).fetchall()
 
-        [(generation, as_of)] = rows("select generation_id, as_of from generation")
+        [(generation, as_of, sources)] = rows("select generation_id, as_of, sources from generation")
         [(users, example)] = rows(
             "select count(*), (select user_id from user_profile order by spend_amount desc, user_id limit 1) from user_profile"
         )
         return Summary(
             generation=generation,
             as_of=as_of,
+            sources=sources,
             users=users,
             stages=[
                 Group(*row)

@@ -49,6 +49,7 @@ def project_hash() -> str:
 def _open(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
     home.warehouse.parent.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(str(home.warehouse)) as connection:
+        home.warehouse.chmod(0o600)
         yield connection
 
 

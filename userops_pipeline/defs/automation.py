@@ -4,8 +4,11 @@ Here live the nightly job, its schedule and the failure sensor; add here when so
 Must not hold what a run does: the steps beside this file do.
 """
 
+import difflib
 import os
+import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -14,6 +17,8 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from userops_pipeline.core.alerts import alert
+from userops_pipeline.core.gate import expectations
+from userops_pipeline.core.home import UserOpsError
 from userops_pipeline.defs.land import landing_key
 from userops_pipeline.defs.resources import FIRST_NIGHT_TAG, Shop
 
@@ -68,8 +73,13 @@ def run_nights(
     full_refresh: bool = False,
     dry_run: bool = False,
 ) -> Finished:
-    """Run the nightly job for these nights in this process, recorded in the instance that the UI shows."""
+    """Run the nightly job for these nights in this process, recorded in the instance that the UI shows.
+
+    Raises:
+        UserOpsError: a night is none of the shop's, or `waive` names no expectation; nothing was started.
+    """
     begun = time.perf_counter()
+    _refuse_unknown(shop, first, last, waive or [])
     job = definitions.resolve_job_def(NIGHTLY)
     lists = [node for node in job.graph.node_dict if node.startswith("lists__")]
     config: dict[str, Any] = {
@@ -89,7 +99,26 @@ def run_nights(
             tags={FIRST_NIGHT_TAG: first.isoformat()} if first < last else {},
             raise_on_error=False,
         )
-    return Finished(result.run_id, time.perf_counter() - begun, [_told(event) for event in result.all_events if event.is_failure])
+    return Finished(result.run_id, time.perf_counter() - begun, _failures(result.all_events))
+
+
+def _failures(events: Sequence[dg.DagsterEvent]) -> list[tuple[str, str]]:
+    """What failed and why; the run's own failure only where no step says more."""
+    told = [_told(event) for event in events if event.is_failure]
+    return [entry for entry in told if entry[0] != "run"] or told
+
+
+def _refuse_unknown(shop: Shop, first: date, last: date, waive: list[str]) -> None:
+    nights = shop.partitions.get_partition_keys()
+    for night in (first, last):
+        if night.isoformat() not in nights:
+            ended = f"they are {nights[0]} to {nights[-1]}" if nights else "there is none yet"
+            raise UserOpsError(f"{night} is none of the nights that can be run: {ended}.")
+    known = {f"{expectation.table}.{expectation.name}" for expectation in expectations(shop.sources)}
+    for name in waive:
+        if name not in known:
+            like = difflib.get_close_matches(name, known, 1, cutoff=0)[0]
+            raise UserOpsError(f"There is no expectation {name!r} to waive; the gate's names are like {like}.")
 
 
 def _told(event: dg.DagsterEvent) -> tuple[str, str]:
@@ -98,4 +127,4 @@ def _told(event: dg.DagsterEvent) -> tuple[str, str]:
     while error is not None and error.cause is not None:
         error = error.cause
     sentence = (error.message if error is not None else event.message or "failed").strip()
-    return event.step_key or "run", sentence.removeprefix("dagster._core.definitions.events.Failure: ").split(": ", 1)[-1][:600]
+    return event.step_key or "run", re.sub(r"^[\w.]+: ", "", sentence)[:600]  # without the name of the exception's class

@@ -9,6 +9,7 @@ import dagster as dg
 from userops_pipeline.core import generations
 from userops_pipeline.core.audiences import ListSpec
 from userops_pipeline.core.home import Home, UserOpsError
+from userops_pipeline.core.ledger import Ledger
 from userops_pipeline.core.rulebook import from_json
 from userops_pipeline.core.rulebook.model import ContactList
 from userops_pipeline.defs.publish import GENERATION
@@ -45,7 +46,7 @@ def deliver_lists(
         raise UserOpsError("Nothing is published yet, so nothing can be delivered; run a night first.")
     generations.verify(current.path)
     lists = {entry.name: spec_of(entry) for entry in from_json((current.path / "rulebook.json").read_text(encoding="utf-8")).lists}
-    unknown = sorted(set(names or []) - set(lists))
+    unknown = sorted({*(names or []), *(allow_removals or [])} - set(lists))
     if unknown:
         raise UserOpsError(f"There is no list {unknown[0]!r} in generation {current.id}; its lists are {', '.join(sorted(lists))}.")
     chosen = [lists[name] for name in names or lists]
@@ -59,6 +60,20 @@ def deliver_lists(
         dry_run=dry_run,
         allow_removals=allow_removals or [],
     )
+
+
+def forgotten_lists(home: Home) -> list[str]:
+    """A sentence per list that a tool still holds and no rule declares any more: nobody will take its members off."""
+    current = generations.current(home)
+    if current is None or not (home.exports / "ledger.sqlite").is_file():
+        return []
+    declared = {entry.name for entry in from_json((current.path / "rulebook.json").read_text(encoding="utf-8")).lists}
+    with Ledger.open(home, read_only=True) as ledger:
+        return [
+            f"The list {state.list_name} is declared no more, but {state.tool} still holds {state.members:,} members; delete it there."
+            for state in ledger.states()
+            if state.list_name not in declared and state.members
+        ]
 
 
 def deliver_assets(shop: Shop) -> list[dg.AssetsDefinition]:

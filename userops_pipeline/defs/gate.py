@@ -58,9 +58,8 @@ def gate_checks(shop: Shop) -> dg.AssetChecksDefinition:
         context.log.info(f"{len(results)} expectations, {len(failed)} not met, {time.perf_counter() - begun:.1f} s")
         for result in failed:
             verdict = "waived" if result.waived else "the build is held" if result.severity == "error" else "warning"
-            context.log.warning(
-                f"{result.table}.{result.name}: {result.about}: {result.unexpected:,} of {result.rows:,} rows are not ({verdict})"
-            )
+            counted = f": {result.unexpected:,} of {result.rows:,} rows are not" if result.rows > 1 else ""
+            context.log.warning(f"{result.table}.{result.name}: not true that {result.about}{counted} ({verdict})")
         for expectation, result in zip(expectations(shop.sources), results, strict=True):
             yield dg.AssetCheckResult(
                 check_name=expectation.name,
@@ -73,6 +72,12 @@ def gate_checks(shop: Shop) -> dg.AssetChecksDefinition:
                     "waived": result.waived,
                     "data_docs": dg.MetadataValue.path(str(shop.home.data_docs / "index.html")),
                 },
+            )
+        held = [f"{result.table}.{result.name}" for result in failed if result.severity == "error" and not result.waived]
+        if held:
+            raise dg.Failure(
+                f"The gate holds the night: {', '.join(held)}. Nothing is built or published. Mend what arrived "
+                f"(`userops quarantine list` and `userops doctor` show what was set aside), or let it pass once with --waive {held[0]}."
             )
 
     return gate

@@ -57,10 +57,10 @@ class Shop:
         )
 
     def nights(self, context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[date]:
-        """The nights a run is for: its partition range, and every earlier night the lake lacks or holds by another mapping or contract."""
+        """The nights a run is for: its partition range, and every earlier night the lake lacks or holds by another mapping, contract or archive."""
         first, last = partition_range(context, self.home)
         known = {(night.source, night.night, night.config_hash) for night in conformed_nights(self.home)}
-        wanted = [(source.name, config_hash(source)) for source in self.sources]
+        wanted = [(source.name, config_hash(self.home, source)) for source in self.sources]
         missing = [
             night
             for night in nights_between(self.first_night, first - timedelta(days=1))
@@ -116,6 +116,8 @@ class _Progress(logging.Handler):
         elif event is None and record.levelno >= logging.INFO:
             line = f"    {meta.get('orig_message') or record.getMessage()}"
         else:
+            return
+        if "Dependencies for step" in line:  # what follows from a failure, once per step behind it; the failure itself is told at the end
             return
         print(line, file=sys.stderr, flush=True)
 

@@ -19,30 +19,33 @@ def as_lines(explanation: Explanation) -> Iterator[str]:
         before = f", before that {stage.previous_stage}" if stage.previous_stage else ""
         yield ""
         yield f"Stage  {stage.name} {stage.label}  since {stage.since_on} ({stage.days_in_stage} days{before})"
-        yield f"       because {stage.when}  [{_values(stage.values)}]"
+        yield f"       because {stage.when}{_seen(stage.values)}"
     yield ""
     yield f"Tags ({len(explanation.tags)})"
     for tag in explanation.tags:
-        yield f"  {tag.name} {tag.label}: {tag.when}  [{_values(tag.values)}]"
+        yield f"  {tag.name} {tag.label}: {tag.when}{_seen(tag.values)}"
     members = [segment for segment in explanation.segments if segment.is_member]
     others = [segment for segment in explanation.segments if not segment.is_member]
     yield ""
     yield f"In {len(members)} segments"
     for segment in members:
         yield f"  {segment.name} {segment.label}: " + "; ".join(
-            f"{'not ' if step.kind == 'exclude' else ''}{step.text}  [{_values(step.values)}]" for step in segment.steps
+            f"{'not ' if step.kind == 'exclude' else ''}{step.text}{_seen(step.values)}" for step in segment.steps
         )
     yield f"Not in {len(others)}"
     for segment in others:
         failed = segment.failed
         if failed is not None:
             why = "is excluded by" if failed.kind == "exclude" else "does not meet"
-            yield f"  {segment.name} {segment.label}: {why} step {failed.number}, {failed.text}  [{_values(failed.values)}]"
+            yield f"  {segment.name} {segment.label}: {why} step {failed.number}, {failed.text}{_seen(failed.values)}"
     yield ""
     yield "Lists"
     for entry in explanation.lists:
         yield f"  {'on ' if entry.is_on else 'off'}  {entry.name} {entry.label} ({entry.tool}): {entry.reason}"
 
 
-def _values(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} = {'missing' if value is None else value}" for name, value in values.items())
+def _seen(values: Mapping[str, Any]) -> str:
+    """The values a condition saw, behind it; nothing where it saw none of its own."""
+    if not values:
+        return ""
+    return "  [" + ", ".join(f"{name} = {'missing' if value is None else value}" for name, value in values.items()) + "]"
