@@ -14,9 +14,9 @@ from flow_harness import EVE, FIRST, LAST, FlowShop, listening, nights
 
 from userops_pipeline.core.home import Home
 from userops_pipeline.core.source import load_source
+from userops_pipeline.definitions import build_definitions
 from userops_pipeline.defs.automation import NIGHTLY, failure_sensor
 from userops_pipeline.defs.resources import Shop
-from userops_pipeline.definitions import build_definitions
 
 GROUPS = {"land", "conform", "build_staging", "build_intermediate", "build_marts", "build_exports", "publish", "deliver"}
 
@@ -67,8 +67,6 @@ def test_one_backfill_is_one_run_that_stands_for_every_night_of_its_range(instan
     assert {backfill.status, last.status} == {dg.DagsterRunStatus.SUCCESS}
     for key in ("landing/sample_shop", "published/generation"):
         assert instance.get_materialized_partitions(dg.AssetKey(key.split("/"))) == {str(night) for night in nights()}, key
-    for key in ("raw/orders", "lists/coupon_news"):
-        assert instance.get_materialized_partitions(dg.AssetKey(key.split("/"))) >= {str(EVE), str(LAST)}, key
 
 
 def test_a_run_leaves_numbers_that_plot_and_pictures(instance: dg.DagsterInstance) -> None:

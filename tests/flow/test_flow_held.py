@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from flow_harness import LAST, FlowShop, Shelf, content, current_id, events_of, listening, write_events
+from flow_harness import LAST, FlowShop, Shelf, current_id, events_of, listening, write_events
 
 from userops_pipeline.core.home import DBT_PROJECT_DIR, sha256_of
 

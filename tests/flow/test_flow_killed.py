@@ -43,8 +43,9 @@ def test_a_kill_at_each_step_is_healed_by_the_next_run(shop: FlowShop, shelf: Sh
             assert current_id(home) == yesterday, step
         for step in PUBLISH_STEPS:  # the build is done, so publishing alone takes it up
             shop.run(home, "materialize", LAST, "published/generation", code=KILLED, USEROPS_KILL_AT=step)
-        for step in DELIVER_STEPS:
-            shop.run(home, "deliver", code=KILLED, USEROPS_KILL_AT=step, **tool.env)
+        for list_name in ("coupon_news", "category_news"):
+            for step in DELIVER_STEPS:
+                shop.run(home, "deliver", list_name, code=KILLED, USEROPS_KILL_AT=step, **tool.env)
         shop.nightly(home, LAST, **tool.env)
         assert content(home) == wanted
         again = shop.run(home, "deliver", **tool.env)

@@ -18,9 +18,9 @@ from typing import Any
 
 def _import_what_is_slow() -> None:
     import dagster_dbt  # noqa: F401
-    import dbt.adapters.duckdb  # noqa: F401
+    import dbt.adapters.duckdb
     import dbt.cli.main  # noqa: F401
-    import great_expectations.checkpoint  # noqa: F401
+    import great_expectations.checkpoint
     import great_expectations.expectations  # noqa: F401
     import matplotlib.figure  # noqa: F401
 
