@@ -314,7 +314,7 @@ class Reader:
                 self.reads += 1
             except duckdb.Error as error:
                 self.faults.append(f"{type(error).__name__}: {str(error)[:300]}")
-            time.sleep(0.05)
+            time.sleep(0.1)
 
     def _read(self) -> None:
         with duckdb.connect(str(self.home / "published" / "userops.duckdb"), read_only=True) as connection:

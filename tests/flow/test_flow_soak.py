@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from flow_harness import KILLED, LAST, Commands, FlowShop, Reader, Shelf, content, current_id, listening
-from test_flow_killed import DELIVER_STEPS, PUBLISH_STEPS, STEPS, exported, written_twice
+from test_flow_killed import POINTS, exported, written_twice
 
 pytestmark = pytest.mark.soak
 
@@ -63,13 +63,13 @@ def test_a_split_of_nights_is_one_backfill_for_many_splits(shop: FlowShop, shelf
         assert content(home) == wanted
 
 
-@pytest.mark.parametrize("step", [*STEPS, *PUBLISH_STEPS, *DELIVER_STEPS])
-def test_a_kill_at_this_step_is_healed_every_time(shop: FlowShop, shelf: Shelf, clean: Path, step: str) -> None:
+@pytest.mark.parametrize("point", POINTS)
+def test_a_kill_at_this_point_is_healed_every_time(shop: FlowShop, shelf: Shelf, clean: Path, point: str) -> None:
     wanted, tonight = content(clean), current_id(clean)
     for _ in range(REPETITIONS):
         home = shelf.bring("eve")
         with listening() as (tool, _), Reader(home) as reader:
-            shop.nightly(home, LAST, code=KILLED, USEROPS_KILL_AT=step, **tool.env)
+            shop.nightly(home, LAST, code=KILLED, USEROPS_KILL_AT=point, **tool.env)
             shop.nightly(home, LAST, **tool.env)
         assert content(home) == wanted
         assert reader.faults == []

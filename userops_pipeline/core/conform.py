@@ -165,7 +165,7 @@ def _date_literal(night: date | None) -> str:
 
 
 def _map(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) -> None:
-    """`mapped`: the mapping's rows as text in contract columns, with their night."""
+    """`mapped`: the mapping's rows of these nights as text in contract columns."""
     place = f"{source.name}/{table.name}.sql"
     sql = source.mapping_sql(table.name)
     try:
@@ -191,17 +191,18 @@ def _map(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) ->
     connection.execute("drop table if exists mapped")
     try:
         connection.execute(
-            f"create temp table mapped as select {columns}, _file, cast(_row as bigint) as _row, "
-            f"greatest(coalesce(try_cast(_night as date), {first}), {first}) as _night, row_number() over () as _id "
-            f"from ({sql.rstrip().rstrip(';')}) as mapping"
+            f"create temp table mapped as select *, row_number() over () as _id from ("
+            f"select {columns}, _file, cast(_row as bigint) as _row, "
+            f"greatest(coalesce(try_cast(_night as date), {first}), {first}) as _night from ({sql.rstrip().rstrip(';')}) as mapping"
+            ") where _night in (select night from nights)"
         )
+        (mapped,) = connection.execute(f"select count(*) from ({sql.rstrip().rstrip(';')}) as mapping").fetchone() or (0,)
     except duckdb.Error as error:
         raise UserOpsError(
             f"{place} failed on the data ({type(error).__name__}); let the mapping pass text through and leave typing to conform."
         ) from None
     each = source.tables[table.name].each
     if each is not None:
-        (mapped,) = connection.execute("select count(*) from mapped").fetchone() or (0,)
         (read,) = connection.execute(f"select count(*) from {identifier(each)}").fetchone() or (0,)
         if mapped != read:
             raise UserOpsError(

@@ -16,7 +16,7 @@ from userops_pipeline.core.conform import Accounting, conform
 from userops_pipeline.core.faults import crash_point
 from userops_pipeline.core.landing import land
 from userops_pipeline.core.source import Source
-from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, earlier_nights, partition_range
+from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, earlier_nights, import_ahead, partition_range
 
 RAW = "raw"
 ACCOUNTING = dg.AssetKey(["run", "load_accounting"])
@@ -42,18 +42,20 @@ def land_assets(shop: Shop) -> list[dg.AssetsDefinition]:
 
 
 def _landing_asset(shop: Shop, source: Source) -> dg.AssetsDefinition:
+    daily = any(file.daily for file in source.files.values())
+
     @dg.asset(
         key=landing_key(source),
         group_name="land",
         owners=[DATA_TEAM],
         kinds={"file"},
         description=f"One verbatim copy per delivered file of {source.name}, with a manifest. {source.about}.",
-        partitions_def=shop.partitions,
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        op_tags={"step": "land"},
+        partitions_def=shop.partitions if daily else None,  # an archive holds every night at once
+        backfill_policy=dg.BackfillPolicy.single_run() if daily else None,
     )
     def landing(context: dg.AssetExecutionContext, config: LandConfig, writer: WriterLock) -> dg.MaterializeResult:
         begun = time.perf_counter()
+        import_ahead()
         outcomes = land(shop.home, source, shop.nights(context), accept_changed=config.accept_changed, progress=context.log.info)
         counts = {kind: sum(outcome.outcome == kind for outcome in outcomes) for kind in ("landed", "seen", "replaced", "refused")}
         context.log.info(f"{source.name}: " + ", ".join(f"{count} {kind}" for kind, count in counts.items() if count) + " files")
@@ -61,7 +63,7 @@ def _landing_asset(shop: Shop, source: Source) -> dg.AssetsDefinition:
             if outcome.sentence:
                 (context.log.warning if outcome.outcome == "refused" else context.log.info)(outcome.sentence)
         crash_point("land:after")
-        for night in earlier_nights(context, shop.home):
+        for night in earlier_nights(context, shop.home) if daily else []:
             rows = sum(outcome.rows for outcome in outcomes if outcome.night == night)
             context.log_event(dg.AssetMaterialization(landing_key(source), partition=night.isoformat(), metadata={"rows": rows}))
         return dg.MaterializeResult(

@@ -4,9 +4,11 @@ Here lives what the environment decides (home, sources) and what a run holds (th
 Must not hold a step: each step has its own file beside this one.
 """
 
+import importlib
 import logging
 import os
 import sys
+import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -26,6 +28,16 @@ DATA_TEAM = "team:data"
 # A range of nights is run as the partition of its last night with the first one in this tag. Dagster's own range tags make it write an
 # event per asset and night before anything runs: 30,000 events and minutes for a year, more than the work itself.
 FIRST_NIGHT_TAG = "userops/first_night"
+
+
+def import_ahead() -> None:
+    """Import what later steps need while an earlier one waits for DuckDB; importing it there waits for this one or finds it done."""
+
+    def import_all() -> None:
+        for name in ("great_expectations.expectations", "dbt.cli.main", "dbt.adapters.duckdb"):
+            importlib.import_module(name)
+
+    threading.Thread(target=import_all, name="import ahead", daemon=True).start()
 
 
 @dataclass(frozen=True)
