@@ -165,7 +165,7 @@ def _date_literal(night: date | None) -> str:
 
 
 def _map(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) -> None:
-    """`mapped`: the mapping's rows of these nights as text in contract columns."""
+    """`mapped`: the mapping's rows of these nights as text in contract columns, with `_version` where it says which record is newer."""
     place = f"{source.name}/{table.name}.sql"
     sql = source.mapping_sql(table.name)
     try:
@@ -173,26 +173,27 @@ def _map(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) ->
     except duckdb.Error as error:
         raise UserOpsError(f"{place} cannot be run: {str(error).splitlines()[0]}") from None
     known = {column.name for column in table.columns}
-    unknown = [name for name in described if name not in known and name not in ("_file", "_row", "_night")]
+    unknown = [name for name in described if name not in known and name not in ("_file", "_row", "_night", "_version")]
     missing = [name for name in ("_file", "_row", "_night") if name not in described]
     missing += [column.name for column in table.columns if column.required and column.name not in described]
     if unknown or missing:
         wrong = (
             f"gives {', '.join(unknown)}, which the contract's {table.name} has not" if unknown else f"does not give {', '.join(missing)}"
         )
-        raise UserOpsError(f"{place} {wrong}; the columns are {', '.join(known)} and _file, _row, _night.")
+        raise UserOpsError(f"{place} {wrong}; the columns are {', '.join(known)} and _file, _row, _night, and if wanted _version.")
     columns = ", ".join(
         f"nullif(cast({identifier(column.name)} as varchar), '') as {identifier(column.name)}"
         if column.name in described
         else f"cast(null as varchar) as {identifier(column.name)}"
         for column in table.columns
     )
+    version = "_version" if "_version" in described else "null"
     first = _date_literal(source.first_night)
     connection.execute("drop table if exists mapped")
     try:
         connection.execute(
             f"create temp table mapped as select *, row_number() over () as _id from ("
-            f"select {columns}, _file, cast(_row as bigint) as _row, "
+            f"select {columns}, _file, cast(_row as bigint) as _row, {version} as _version, "
             f"greatest(coalesce(try_cast(_night as date), {first}), {first}) as _night from ({sql.rstrip().rstrip(';')}) as mapping"
             ") where _night in (select night from nights)"
         )
@@ -348,11 +349,11 @@ def _conform_table(
     connection.execute(
         f"""
         create temp table judged as
-        select {listed}, _file, _row, _night, _id, fault, case when fault is not null then json_object({record}) end as _record
+        select {listed}, _file, _row, _version, _night, _id, fault, case when fault is not null then json_object({record}) end as _record
         from (
             select v.*, case {faults} {_unprintable(table)} {row_faults} when {late} then {quoted(late_reason)} end as fault
             from (
-                select t._file, t._row, t._night, t._id, n.ends_at as _night_ends_at, n.late_before as _late_before, {values}, {texts}
+                select t._file, t._row, t._version, t._night, t._id, n.ends_at as _night_ends_at, n.late_before as _late_before, {values}, {texts}
                 from mapped as t
                 join (select night, utc(night + 1) as ends_at, utc(night - {table.lateness}) as late_before from nights) as n
                     on t._night = n.night
@@ -391,13 +392,14 @@ def _conform_table(
         )
         select j._id,
             row_number() over (partition by j._night, {", ".join("j." + identifier(name) for name in names)} order by j._file, j._row, j._id) as copy,
-            row_number() over (partition by j._night, {", ".join("j." + identifier(name) for name in table.key)} order by j._file desc, j._row desc, j._id desc) as newer
+            row_number() over (partition by j._night, {", ".join("j." + identifier(name) for name in table.key)} order by j._version desc nulls last, {", ".join(f"j.{identifier(name)} desc nulls last" for name in names)}) as newer
         from {new} as j
         join again as a on {" and ".join(f"j.{identifier(name)} = a.{identifier(name)}" for name in ("_night", *table.key))}
         where j.fault is null
         """
     )
-    # Of one key the last delivered content wins; equal content is one row, whichever copy of it came last.
+    # Of one key the newest version wins, and where the mapping states none, the greatest content: never the place in a file, so that a
+    # delivery means the same in any order and any number of files. Equal content is one row.
     connection.execute(
         f"""
         create temp table winner as
@@ -438,7 +440,7 @@ def _conform_table(
         from (
             select * exclude (fault), fault from judged where fault is not null
             union all
-            select j.* exclude (fault), {quoted("|conflict: a later record of this delivery has the same key and other content")} as fault
+            select j.* exclude (fault), {quoted("|conflict: a newer record of this delivery has the same key and other content")} as fault
             from judged as j join verdicts as v using (_id) where v.verdict = 'conflict'
         )
         """

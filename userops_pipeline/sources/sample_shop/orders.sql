@@ -1,4 +1,4 @@
--- One row per order and night its status changed.
+-- One row per order and night its status changed; the file is a log, so of one order a later line is the newer state.
 select
     order_no as order_id,
     user_no as user_id,
@@ -25,5 +25,6 @@ select
     currency,
     _file,
     _row,
-    _night
+    _night,
+    _row as _version
 from orders
