@@ -1,4 +1,4 @@
--- user_profile holds every user who has registered by as_of and is not a test user, and nobody else.
+-- user_profile holds every user who has registered by as_of and is not excluded (test, bot, internal), and nobody else.
 with
     clock as (select as_of, business_zone from {{ ref("int_clock") }}),
     users as (
@@ -6,7 +6,7 @@ with
         from {{ ref("stg_users") }} as users
         cross join clock
         where
-            not coalesce(users.is_test, false)
+            users.excluded_as is null
             and {{ business_date("users.registered_at", "clock.business_zone") }} <= clock.as_of
     ),
     profiles as (select user_id from {{ ref("user_profile") }})

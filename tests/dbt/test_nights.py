@@ -65,7 +65,7 @@ def open_shop(path: Path) -> None:
     order(con, 901, "u7", on=25, arrived=32)  # late
     order(con, 100, "u1", on=2, arrived=33, status="refunded")  # changed its status a month later
     insert(con, "refunds", night(34), refund_id="r1", order_id="o100", user_id="u1", refunded_at=f"{night(34)} 15:00:00", amount=3)
-    insert(con, "users", night(31), user_id="u2", registered_at=f"{night(4)} 12:00:00", is_test=True)  # found to be a test user
+    insert(con, "users", night(31), user_id="u2", registered_at=f"{night(4)} 12:00:00", excluded_as="test")  # found to be a test user
     insert(con, "users", night(33), user_id="u3", registered_at=f"{night(6)} 12:00:00", region="elsewhere")
     insert(con, "consents", night(35), user_id="u4", contact_point="point 4", channel="postal", purpose="marketing", state="unsubscribed",
            basis="stated", changed_at=f"{night(35)} 12:00:00")  # fmt: skip

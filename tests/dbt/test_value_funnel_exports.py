@@ -25,7 +25,7 @@ from userops_pipeline.core import contract
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 AS_OF, FIRST_ON, ZONE = "2024-05-31", "2024-01-01", "Asia/Shanghai"
 MODELS = "+user_rfm +retention_cohorts +funnel_conversion +audiences +audience_sizes"
-GUARDS = ("assert_no_opted_out_user_in_audiences", "assert_no_test_user_in_audiences", "assert_audience_equals_segment_minus_withheld")
+GUARDS = ("assert_no_opted_out_user_in_audiences", "assert_no_excluded_user_in_audiences", "assert_audience_equals_segment_minus_withheld")
 
 # user, when (UTC), status; an amount of 10 each. The business day of Shanghai begins at 16:00 UTC.
 ORDERS = [
@@ -94,7 +94,10 @@ def write_raw(database: duckdb.DuckDBPyConnection) -> None:
     add(
         database,
         "users",
-        [{"user_id": user, "registered_at": "2024-01-01 01:00", "is_test": user in tests} for user in (*VISITORS, *BUYERS, *tests)],
+        [
+            {"user_id": user, "registered_at": "2024-01-01 01:00", "excluded_as": "test" if user in tests else None}
+            for user in (*VISITORS, *BUYERS, *tests)
+        ],
     )
     orders = [
         {"order_id": f"o{number:02}", "user_id": user, "ordered_at": at, "status": status, "amount": 10, "currency": "CNY"}

@@ -6,7 +6,7 @@ with
             name,
             email,
             phone,
-            coalesce(is_test, false) as is_test,
+            excluded_as,
             row_number() over (
                 partition by user_id order by arrived_on desc, source_row desc, source_name desc, source_file desc
             ) as version_rank
@@ -42,4 +42,4 @@ with
 select points.user_id, points.channel, points.contact_point, users.name, users.email, users.phone
 from points
 inner join users on points.user_id = users.user_id and users.version_rank = 1
-where points.contact_point is not null and not users.is_test
+where points.contact_point is not null and users.excluded_as is null

@@ -15,7 +15,7 @@ with
             channel,
             campaign_id,
             plan,
-            is_test,
+            excluded_as,
             arrived_on,
             row_number() over (
                 partition by user_id, arrived_on order by source_row desc, source_name desc, source_file desc
@@ -40,7 +40,7 @@ with
             channel,
             campaign_id,
             plan,
-            coalesce(is_test, false) as is_test
+            excluded_as
         from raw_users
         where version_rank = 1
     )
@@ -64,4 +64,4 @@ select
     versions.plan
 from versions
 cross join clock
-where not versions.is_test
+where versions.excluded_as is null

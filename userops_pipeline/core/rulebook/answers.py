@@ -99,7 +99,7 @@ REASONS = {
     "exported": "on the list",
     "no_consent": "no consent for this channel and purpose",
     "no_contact_point": "no contact point for this channel",
-    "test_user": "test user",
+    "excluded": "left out as test, robot or internal account",
 }
 
 

@@ -12,7 +12,7 @@ select
     'zh-CN' as language,
     channel,
     level as plan,
-    staff as is_test,
+    case staff when '1' then 'internal' end as excluded_as,
     _file,
     _row,
     _night
