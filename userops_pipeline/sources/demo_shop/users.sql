@@ -1,0 +1,20 @@
+-- One row per user record: new users, and users whose profile changed.
+select
+    user_id,
+    registered_at,
+    name,
+    email,
+    phone,
+    gender,
+    birth_date,
+    region,
+    city_tier,
+    language,
+    channel,
+    plan,
+    excluded_as,
+    merged_into,
+    _file,
+    _row,
+    _night
+from users
