@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test ui check format bench soak contract lock clean
+.PHONY: help setup run demo test ui check format bench soak contract lock clean
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -21,6 +21,11 @@ $(VENV)/.ready: requirements/lock.txt pyproject.toml
 run: setup ## every night of the Complete Journey: from files to tables and campaign lists
 	$(BIN)/userops backfill --source complete_journey
 	$(BIN)/userops summary
+
+demo: setup ## a simulated shop with every table filled: 20,000 users, 120 nights, some dirt
+	$(BIN)/userops simulate --users 20000 --days 120 --dirt 0.01 --out data/demo_shop
+	$(BIN)/userops --home data/demo backfill --source demo_shop
+	$(BIN)/userops --home data/demo summary
 
 test: setup ## the tests
 	$(BIN)/python -m pytest
@@ -54,4 +59,4 @@ lock: ## pin the dependencies again (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras --generate-hashes --no-header --no-emit-index-url --no-annotate --no-strip-extras -o requirements/lock.txt
 
 clean: ## remove what runs wrote, not the environment
-	rm -rf data/lake data/warehouse data/published data/exports data/dagster data/alerts.log
+	rm -rf data/lake data/warehouse data/published data/exports data/dagster data/alerts.log data/demo data/demo_shop

@@ -153,6 +153,25 @@ def _run(shop: Any, first: date, last: date, *, accept_changed: bool, waive: tup
 
 
 @main.command()
+@click.option("--users", type=int, default=20_000, show_default=True, help="Registered users at the end, up to 10,000,000.")
+@click.option("--days", type=int, default=120, show_default=True, help="Nights to write.")
+@click.option("--seed", type=int, default=7, show_default=True, help="The same seed gives the same files.")
+@click.option("--dirt", type=float, default=0.0, show_default=True, help="Share of rows with something wrong.")
+@click.option("--start", type=NIGHT, default="2026-01-01", show_default=True, help="First night; source demo_shop starts on the default.")
+@click.option("--events-per-user", type=float, default=60.0, show_default=True, help="Aimed at, over all days.")
+@click.option("--orders-per-user", type=float, default=3.0, show_default=True, help="Aimed at, over all days.")
+@click.option("--out", type=click.Path(path_type=Path), default=PROJECT_DIR / "data" / "demo_shop", help="Folder (default: data/demo_shop).")
+@_speaks_plainly
+def simulate(**options: Any) -> None:
+    """Write the demo shop: a simulated business, night by night, with its truth beside."""
+    from userops_pipeline.simulate import Settings
+    from userops_pipeline.simulate import simulate as write
+
+    made = write(Settings(**options), progress=lambda line: err.print(f"    {line}"))
+    err.print(f"[green]✓[/] {made.users:,} users, {made.nights} nights, {made.rows['events']:,} events in {_near(options['out'])}")
+
+
+@main.command()
 @_speaks_plainly
 def summary() -> None:
     """What the current generation says, in one screen."""

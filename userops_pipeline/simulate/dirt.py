@@ -51,6 +51,7 @@ def _copy() -> Kind:
 
 
 def _conflict(**values: Any) -> Kind:
+    """The source states no version, so the greatest content counts: a wrong copy is less than the right row."""
     return Kind("conflicting duplicate", "quarantined", values, same_key=True)
 
 
@@ -73,7 +74,7 @@ SPOTS: dict[str, Spot] = {
         "event_id",
         "event_at",
         (
-            _copy(), _copy(), _conflict(page="offline_copy"), _SKEW, _too_late(3), _without("event_id"), _without("event_at"), _without("event_name"),
+            _copy(), _copy(), _conflict(page="!offline"), _SKEW, _too_late(3), _without("event_id"), _without("event_at"), _without("event_name"),
             Kind("neither user nor device", "quarantined", {"user_id": None, "device_id": None}),
             Kind("unknown name", "kept", {"event_name": "wishlist"}), _STRANGER,
             Kind("epoch time", "quarantined", {"event_at": datetime(1970, 1, 1)}),
@@ -84,13 +85,13 @@ SPOTS: dict[str, Spot] = {
         "order_id",
         "ordered_at",
         (
-            _copy(), _conflict(currency="USD"), _SKEW, _too_late(35), _without("order_id"), _without("amount"), _NEGATIVE,
+            _copy(), _conflict(currency="AUD"), _SKEW, _too_late(35), _without("order_id"), _without("amount"), _NEGATIVE,
             Kind("currency sign", "quarantined", {"currency": "¥"}), _STRANGER,
         ),
     ),
-    "order_items": Spot("order_item_id", "ordered_at", (_copy(), _conflict(quantity=99), _without("order_id"), _without("quantity"), _NEGATIVE)),
-    "payments": Spot("payment_id", "attempted_at", (_copy(), _conflict(method="unknown"), _SKEW, _without("outcome"), _NEGATIVE), late=3),
-    "touches": Spot("touch_id", "sent_at", (_copy(), _conflict(variant="Z"), _SKEW, _too_late(7), _without("channel"), _STRANGER)),
+    "order_items": Spot("order_item_id", "ordered_at", (_copy(), _conflict(quantity=0), _without("order_id"), _without("quantity"), _NEGATIVE)),
+    "payments": Spot("payment_id", "attempted_at", (_copy(), _conflict(method="!unknown"), _SKEW, _without("outcome"), _NEGATIVE), late=3),
+    "touches": Spot("touch_id", "sent_at", (_copy(), _conflict(variant="0"), _SKEW, _too_late(7), _without("channel"), _STRANGER)),
     "incentives": Spot("incentive_id", "issued_at", (_copy(), _SKEW, _without("user_id"), Kind("negative value", "quarantined", {"value": -5}))),
     "content": Spot("content_id", "created_at", (_copy(), _SKEW, _too_late(7), _without("user_id"), _without("kind")), late=7),
     "users": Spot(
@@ -155,24 +156,17 @@ class Dirt:
             return rows
         chosen = np.sort(rng.choice(rows.num_rows, count, replace=False))
         which = rng.integers(0, len(spot.kinds), count)
-        before, after = [], []
-        notes: list[tuple[Kind, pa.Table, bool]] = []
+        dirty: list[pa.Table] = []
+        row = rows.num_rows + 1
         for number, kind in enumerate(spot.kinds):
             picked = chosen[which == number]
             if len(picked) == 0 or (kind.name == "too late" and night == 0):
                 continue
             copy = self._spoil(night, number, spot, kind, rows.take(pa.array(picked)), rng)
-            # Of two records with one key the later one counts, so a wrong copy stands before the right one.
-            first = kind.name == "conflicting duplicate"
-            (before if first else after).append(copy)
-            notes.append((kind, copy, first))
-        soiled = pa.concat_tables([*before, rows, *after]).unify_dictionaries()
-        front, back = 0, sum(part.num_rows for part in before) + rows.num_rows
-        for kind, copy, first in notes:
-            start = front if first else back
-            self._note(night, name, spot, kind.name, kind.verdict, copy, np.arange(start + 1, start + 1 + copy.num_rows))
-            front, back = (front + copy.num_rows, back) if first else (front, back + copy.num_rows)
-        return soiled
+            dirty.append(copy)
+            self._note(night, name, spot, kind.name, kind.verdict, copy, np.arange(row, row + copy.num_rows))
+            row += copy.num_rows
+        return pa.concat_tables([rows, *dirty]).unify_dictionaries()
 
     def _spoil(self, night: int, number: int, spot: Spot, kind: Kind, copy: pa.Table, rng: np.random.Generator) -> pa.Table:
         count = copy.num_rows
