@@ -160,7 +160,9 @@ def _run(shop: Any, first: date, last: date, *, accept_changed: bool, waive: tup
 @click.option("--start", type=NIGHT, default="2026-01-01", show_default=True, help="First night; source demo_shop starts on the default.")
 @click.option("--events-per-user", type=float, default=60.0, show_default=True, help="Aimed at, over all days.")
 @click.option("--orders-per-user", type=float, default=3.0, show_default=True, help="Aimed at, over all days.")
-@click.option("--out", type=click.Path(path_type=Path), default=PROJECT_DIR / "data" / "demo_shop", help="Folder (default: data/demo_shop).")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=PROJECT_DIR / "data" / "demo_shop", help="Folder (default: data/demo_shop)."
+)
 @_speaks_plainly
 def simulate(**options: Any) -> None:
     """Write the demo shop: a simulated business, night by night, with its truth beside."""

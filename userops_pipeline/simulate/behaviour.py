@@ -138,7 +138,8 @@ class Behaviour:
         kind[(kind == KIND["fail"]) & ~((start > registered) & is_user)] = KIND["leave_cart"]
         known &= is_user
         order = np.lexsort((person, start))
-        person, start, kind, campaign, known, is_user, user = (a[order] for a in (person, start, kind, campaign, known, is_user, user))
+        person, start, kind, campaign = person[order], start[order], kind[order], campaign[order]
+        known, is_user, user = known[order], is_user[order], user[order]
         registered = registered[order]
         path = self._library.pick(kind, rng)
         says_known = self._library.known[path].astype(np.int8)

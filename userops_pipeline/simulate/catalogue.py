@@ -103,7 +103,13 @@ class Campaigns:
         return pa.table(
             {
                 "编号": pa.array([f"C{at:05}" for at in days], pa.string()),
-                "名称": pa.array([f"{self._settings.date_of(at).month}月{self._settings.date_of(at).day}日{'优惠券' if self.has_coupon(at) else '推荐'}" for at in days], pa.string()),
+                "名称": pa.array(
+                    [
+                        f"{self._settings.date_of(at).month}月{self._settings.date_of(at).day}日{'优惠券' if self.has_coupon(at) else '推荐'}"
+                        for at in days
+                    ],
+                    pa.string(),
+                ),
                 "类型": pa.array([CAMPAIGN_KINDS[at % 4] for at in days], pa.string()),
                 "渠道": pa.array([TOUCH_CHANNELS[self.channel(at)] for at in days], pa.string()),
                 "策略": pa.array([f"strategy_{at % 4 + 1}" for at in days], pa.string()),

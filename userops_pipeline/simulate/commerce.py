@@ -41,7 +41,16 @@ class Coupons:
         self.campaign = np.full(users, -1, np.int32)
         self.kind = np.zeros(users, np.int8)
 
-    def issue(self, day: int, users: npt.NDArray[np.integer], seconds: npt.NDArray[np.float64], cents: int, kind: int, campaign: int, outbox: Outbox) -> None:
+    def issue(
+        self,
+        day: int,
+        users: npt.NDArray[np.integer],
+        seconds: npt.NDArray[np.float64],
+        cents: int,
+        kind: int,
+        campaign: int,
+        outbox: Outbox,
+    ) -> None:
         """Issue to those who hold none; a claim within minutes by most, on the same day."""
         free = self.until[users] < day
         users, seconds = users[free], seconds[free]
@@ -57,7 +66,9 @@ class Coupons:
         self.claimed[users] = np.where((rng.random(count) < 0.8) & (wait > 0), wait, 0)
         outbox.add(day, "incentives", self._rows(users, None, None))
 
-    def use(self, users: npt.NDArray[np.integer], day: int, most_cents: npt.NDArray[np.int64], wish: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    def use(
+        self, users: npt.NDArray[np.integer], day: int, most_cents: npt.NDArray[np.int64], wish: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.int64]:
         """Cents off for an order of each user; a coupon must be claimed, and is good from the day after its issue."""
         usable = (self.until[users] >= day) & (self.claimed[users] > 0) & (self.issued[users] < day * DAY)
         usable &= (self.cents[users] < most_cents) & (wish < 0.85)
@@ -65,7 +76,14 @@ class Coupons:
         first[np.unique(users, return_index=True)[1]] = True
         return np.where(usable & first, self.cents[users], 0).astype(np.int64)
 
-    def used(self, nights: npt.NDArray[np.integer], users: npt.NDArray[np.integer], orders: npt.NDArray[np.int64], seconds: npt.NDArray[np.float64], outbox: Outbox) -> None:
+    def used(
+        self,
+        nights: npt.NDArray[np.integer],
+        users: npt.NDArray[np.integer],
+        orders: npt.NDArray[np.int64],
+        seconds: npt.NDArray[np.float64],
+        outbox: Outbox,
+    ) -> None:
         outbox.add_by_night(nights, "incentives", self._rows(users, seconds, orders))
         self.until[users] = -1
 
@@ -232,7 +250,9 @@ class Commerce:
             "refunds",
             pa.table(
                 {
-                    "refund_id": pa.array([f"R{number:08}" for number in range(self._next_refund, self._next_refund + len(back))], pa.string()),
+                    "refund_id": pa.array(
+                        [f"R{number:08}" for number in range(self._next_refund, self._next_refund + len(back))], pa.string()
+                    ),
                     "order_id": pa.array(order[back]).cast(pa.string()),
                     "user_id": pa.array(user[back]).cast(pa.string()),
                     "refunded_at": iso(self._settings, second),

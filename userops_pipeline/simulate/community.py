@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from userops_pipeline.simulate.behaviour import Behaviour, EventsOfDay, VisitsOfDay
 from userops_pipeline.simulate.behaviour import FIRST_USER as FIRST
+from userops_pipeline.simulate.behaviour import Behaviour, EventsOfDay, VisitsOfDay
 from userops_pipeline.simulate.catalogue import TOPICS
 from userops_pipeline.simulate.commerce import Coupons, iso
 from userops_pipeline.simulate.paths import KIND, STEP
@@ -89,7 +89,9 @@ class Referrals:
         self._invited = np.zeros(population.users, np.int32)
         self._next_id = 1
 
-    def of_day(self, day: int, users: npt.NDArray[np.int32], seconds: npt.NDArray[np.float64], registered_before: int, outbox: Outbox) -> None:
+    def of_day(
+        self, day: int, users: npt.NDArray[np.int32], seconds: npt.NDArray[np.float64], registered_before: int, outbox: Outbox
+    ) -> None:
         rng, population = self._settings.stream("invitations", day), self._population
         came = population.inviter[users] >= 0
         invitee, second = users[came], seconds[came]
@@ -141,7 +143,9 @@ class Service:
         self._settings = settings
         self._next_ticket = self._next_feedback = 1
 
-    def of_day(self, day: int, bought: tuple[npt.NDArray[np.integer], ...], user: npt.NDArray[np.int64], registered_before: int, outbox: Outbox) -> None:
+    def of_day(
+        self, day: int, bought: tuple[npt.NDArray[np.integer], ...], user: npt.NDArray[np.int64], registered_before: int, outbox: Outbox
+    ) -> None:
         """Tickets and reviews about today's paid orders, on the days after them; surveys and interviews among all users."""
         rng = self._settings.stream("service", day)
         _, order, product, _, night, _ = bought
@@ -156,7 +160,9 @@ class Service:
             return
         asked = np.unique(rng.integers(0, registered_before, rng.binomial(registered_before, NPS_SHARE))) + FIRST
         when = day * DAY + rng.uniform(9, 22, len(asked)) * 3600
-        self._feedback("nps", when, asked, np.clip(np.round(rng.normal(8, 2, len(asked))), 0, 10).astype(int), None, None, None, None, outbox)
+        self._feedback(
+            "nps", when, asked, np.clip(np.round(rng.normal(8, 2, len(asked))), 0, 10).astype(int), None, None, None, None, outbox
+        )
         if (self._settings.start.toordinal() + day) % 7 == 3:
             met = rng.integers(0, registered_before, min(3, registered_before)) + FIRST
             notes = [NOTES[i] for i in rng.integers(0, len(NOTES), len(met))]

@@ -272,7 +272,8 @@ class Bots:
             "is_bot": pa.array(np.ones(count, dtype=bool), mask=~self.declared[bot]),
         }
         self._next_id += count
-        columns = [filled[name].cast(kind) if name in filled else pa.nulls(count, kind) for name, kind in zip(schema.names, schema.types, strict=True)]
+        columns = [
+            filled[name].cast(kind) if name in filled else pa.nulls(count, kind)
+            for name, kind in zip(schema.names, schema.types, strict=True)
+        ]
         outbox.add(day, "events", pa.Table.from_arrays(columns, schema=schema))
-
-

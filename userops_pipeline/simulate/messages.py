@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from userops_pipeline.simulate.behaviour import FIRST_USER
 from userops_pipeline.simulate.catalogue import TOUCH_CHANNELS, Campaigns
@@ -18,7 +17,7 @@ from userops_pipeline.simulate.purchases import Purchases
 from userops_pipeline.simulate.registry import Registry
 from userops_pipeline.simulate.season import Season
 from userops_pipeline.simulate.settings import DAY, Settings
-from userops_pipeline.simulate.writer import Outbox, coded, times
+from userops_pipeline.simulate.writer import Outbox, coded, joined, times
 
 CONSENT_SHARES = (0.75, 0.6, 0.55, 0.45, 0.9, 0.4)  # by TOUCH_CHANNELS
 DELIVERED = (0.93, 0.97, 0.98, 0.99, 1.0, 0.95)
@@ -40,7 +39,9 @@ BASES = ("consent_checkbox", "preference_centre", "unsubscribe_link")
 class Messages:
     """Consent and pressure per user, and the messages of a day."""
 
-    def __init__(self, settings: Settings, population: Population, registry: Registry, campaigns: Campaigns, coupons: Coupons, season: Season) -> None:
+    def __init__(
+        self, settings: Settings, population: Population, registry: Registry, campaigns: Campaigns, coupons: Coupons, season: Season
+    ) -> None:
         self._settings, self._population, self._registry = settings, population, registry
         self._campaigns, self._coupons = campaigns, coupons
         self._next_id = 1
@@ -54,17 +55,20 @@ class Messages:
 
     # -- consent ---------------------------------------------------------------------------------------------------
 
-    def _consents(self, users: npt.NDArray[np.integer], channel: int, state: npt.NDArray[np.int8], basis: int, seconds: npt.NDArray[np.float64]) -> pa.Table:
+    def _consents(
+        self, users: npt.NDArray[np.integer], channel: int, state: npt.NDArray[np.int8], basis: int, seconds: npt.NDArray[np.float64]
+    ) -> pa.Table:
         number = pa.array(users.astype(np.int64) + FIRST_USER).cast(pa.string())
         match TOUCH_CHANNELS[channel]:
             case "email":
                 point = self._registry.emails(users)
             case "sms":
-                point = pc.binary_join_element_wise("+86", self._registry.phones(users), "")
+                point = joined("+86", self._registry.phones(users))
             case "push":
-                point = pc.binary_join_element_wise("token", pa.array(device_numbers(users, np.zeros(len(users), np.int64))).cast(pa.string()), "-")
+                token = device_numbers(users, np.zeros(len(users), np.int64))
+                point = joined("token-", pa.array(token).cast(pa.string()))
             case name:
-                point = pc.binary_join_element_wise(name, number, "-")
+                point = joined(f"{name}-", number)
         return pa.table(
             {
                 "user_id": pa.array(users.astype(np.int64) + FIRST_USER),
@@ -86,7 +90,9 @@ class Messages:
             agrees &= reachable
             self.agreed[users[agrees]] |= 1 << channel
             told = np.flatnonzero(agrees | (reachable & (name in ("email", "sms"))))
-            outbox.add(day, "consents", self._consents(users[told], channel, np.where(agrees[told], 0, 2).astype(np.int8), 0, seconds[told]))
+            outbox.add(
+                day, "consents", self._consents(users[told], channel, np.where(agrees[told], 0, 2).astype(np.int8), 0, seconds[told])
+            )
 
     def change_minds(self, day: int, registered_before: int, outbox: Outbox) -> None:
         """Some users open the preference centre and turn one channel off, or on again."""

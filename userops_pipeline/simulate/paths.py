@@ -53,7 +53,16 @@ _WANDER = {
     "dwell": [("detail", 0.4), ("dwell", 0.2), ("list", 0.2), ("", 0.2)],
     "cart": [("list", 0.4), ("", 0.6)],
     "click": [("detail", 0.6), ("promotion", 0.2), ("", 0.2)],
-    "post": [("reading", 0.3), ("like", 0.14), ("comment", 0.04), ("share", 0.02), ("follow", 0.03), ("unfollow", 0.007), ("post", 0.25), ("", 0.213)],
+    "post": [
+        ("reading", 0.3),
+        ("like", 0.14),
+        ("comment", 0.04),
+        ("share", 0.02),
+        ("follow", 0.03),
+        ("unfollow", 0.007),
+        ("post", 0.25),
+        ("", 0.213),
+    ],
     "reading": [("post", 0.35), ("like", 0.25), ("comment", 0.08), ("", 0.32)],
     "like": [("post", 0.5), ("comment", 0.08), ("", 0.42)],
     "comment": [("post", 0.5), ("", 0.5)],
@@ -139,7 +148,5 @@ def build(rng: np.random.Generator) -> Library:
         length=length,
         checkout=np.array([path.index("checkout") if "checkout" in path else -1 for path in paths], dtype=np.int32),
         pay=np.array([path.index("pay") if "pay" in path else -1 for path in paths], dtype=np.int32),
-        known=np.array(
-            [next((i for i, name in enumerate(path) if name in ("register", "login")), -1) for path in paths], dtype=np.int8
-        ),
+        known=np.array([next((i for i, name in enumerate(path) if name in ("register", "login")), -1) for path in paths], dtype=np.int8),
     )

@@ -93,7 +93,9 @@ class Population:
         self._scale_rates(settings, library, end)
 
         self.category = rng.integers(0, 256, people, dtype=np.uint8)  # favourite, modulo the number of categories
-        self.device_count = (1 + (rng.random(people, dtype=np.float32) > 0.62).astype(np.uint8) + (rng.random(people, dtype=np.float32) > 0.85)).astype(np.uint8)
+        self.device_count = (
+            1 + (rng.random(people, dtype=np.float32) > 0.62).astype(np.uint8) + (rng.random(people, dtype=np.float32) > 0.85)
+        ).astype(np.uint8)
         self.owner = np.arange(people, dtype=np.int32)
         self.owner[:users][self.is_invited_fraud] = self.inviter[self.is_invited_fraud]
         shares = rng.random(people // 2) < 0.03  # families: the second device of one is the first of the other
@@ -152,7 +154,9 @@ class Population:
         stay = np.minimum(end, self.left_at[others]) - self.arrives[others]
         per_user += float((self.visit_rate[others] * (stay + 0.5 * np.minimum(stay, 14.0))).sum()) / self.users
         length = sum(share * library.mean_length(kind) for kind, share in zip(READING_KINDS, READING_SHARES, strict=True))
-        fixed = settings.orders_per_user * library.mean_length("buy") + library.mean_length("register") + 0.5 * library.mean_length("arrive")
+        fixed = (
+            settings.orders_per_user * library.mean_length("buy") + library.mean_length("register") + 0.5 * library.mean_length("arrive")
+        )
         rest = max(settings.events_per_user - fixed, 0.02 * settings.events_per_user)
         self.visit_rate *= np.float32(rest / (per_user * length))
 
@@ -167,7 +171,9 @@ class Population:
         self.excluded_as[(draw >= 0.6 * dirt) & (draw < 0.75 * dirt)] = 2
         self.excluded_as[(draw >= 0.75 * dirt) & (draw < dirt)] = 3
         self.account = np.arange(users, dtype=np.int32)  # the account a person uses now
-        second = np.flatnonzero((rng.random(users) < 0.3 * dirt) & (self.registers[:users] + 3 < season.starts[-1]) & (self.excluded_as == 0))
+        second = np.flatnonzero(
+            (rng.random(users) < 0.3 * dirt) & (self.registers[:users] + 3 < season.starts[-1]) & (self.excluded_as == 0)
+        )
         first = (second * rng.random(len(second))).astype(np.int32)
         plain = (self.excluded_as[first] == 0) & ~np.isin(first, second) & (first != second)
         self.merged, self.merged_into = second[plain].astype(np.int32), first[plain]
@@ -182,5 +188,3 @@ def _arrivals(rng: np.random.Generator, count: int, season: Season) -> npt.NDArr
     density = season.weight * (1 + 0.5 * day / days + 8 * np.exp(-day / (0.04 * days)))
     share = np.concatenate([[0.0], np.cumsum(density) / density.sum()])
     return np.interp(rng.random(count), share, season.starts)
-
-

@@ -13,10 +13,35 @@ import pyarrow.compute as pc
 from userops_pipeline.simulate.behaviour import FIRST_USER, NEVER_KNOWN, EventsOfDay, VisitsOfDay
 from userops_pipeline.simulate.population import CHANNEL_COST, CHANNELS, LEAST_DEVICE, Population
 from userops_pipeline.simulate.settings import DAY, Settings
-from userops_pipeline.simulate.writer import Outbox, coded, times
+from userops_pipeline.simulate.writer import Outbox, coded, joined, times
 
 SURNAMES = tuple("王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗")
-GIVEN = ("伟", "芳", "娜", "敏", "静", "丽", "强", "磊", "洋", "艳", "勇", "军", "杰", "娟", "涛", "明", "超", "秀兰", "霞", "平", "子涵", "梓轩", "一诺", "浩然")
+GIVEN = (
+    "伟",
+    "芳",
+    "娜",
+    "敏",
+    "静",
+    "丽",
+    "强",
+    "磊",
+    "洋",
+    "艳",
+    "勇",
+    "军",
+    "杰",
+    "娟",
+    "涛",
+    "明",
+    "超",
+    "秀兰",
+    "霞",
+    "平",
+    "子涵",
+    "梓轩",
+    "一诺",
+    "浩然",
+)
 REGIONS = ("广东", "江苏", "山东", "浙江", "河南", "四川", "湖北", "福建", "上海", "北京", "陕西", "辽宁")
 REGION_SHARES = (0.16, 0.12, 0.1, 0.11, 0.09, 0.09, 0.07, 0.06, 0.07, 0.07, 0.04, 0.02)
 LANGUAGES = ("zh-CN", "zh-HK", "en", "ja")
@@ -56,8 +81,8 @@ class Registry:
         return pa.array(number).cast(pa.string())
 
     def emails(self, users: npt.NDArray[np.integer]) -> pa.Array:
-        address = pc.binary_join_element_wise("u", pa.array(users.astype(np.int64)).cast(pa.string()), "@mail.example", "")
-        return pc.if_else(pa.array(self._has_email[users]), address, pa.scalar(None, pa.string()))
+        address = joined("u", pa.array(users.astype(np.int64)).cast(pa.string()), "@mail.example")
+        return pc.call_function("if_else", [pa.array(self._has_email[users]), address, pa.scalar(None, pa.string())])
 
     def has_email(self, users: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
         return self._has_email[users]
@@ -67,7 +92,7 @@ class Registry:
         population, settings = self._population, self._settings
         kind, merged = population.excluded_as[users], self._merged_into[users]
         born = np.datetime64(settings.start, "D") + self._birth[users].astype("timedelta64[D]")
-        country = pc.binary_join_element_wise("+86", self.phones(users), "")
+        country = joined("+86", self.phones(users))
         return pa.table(
             {
                 "user_id": pa.array(users.astype(np.int64) + FIRST_USER),
@@ -87,7 +112,9 @@ class Registry:
             }
         )
 
-    def registrations(self, day: int, users: npt.NDArray[np.int32], seconds: npt.NDArray[np.float64], outbox: Outbox) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
+    def registrations(
+        self, day: int, users: npt.NDArray[np.int32], seconds: npt.NDArray[np.float64], outbox: Outbox
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
         """Write who registered on this day (a visit may register after midnight: that counts for the next day); returns who and when."""
         self.registered[users] = seconds
         users, seconds = np.concatenate([self._carried[0], users]), np.concatenate([self._carried[1], seconds])
@@ -150,7 +177,7 @@ class Registry:
         self._linked[person[fresh], slot[fresh]] = second[fresh]
         told = fresh | ((person + day) % 7 == 0)
         person, slot, second, at = person[told], slot[told], second[told], at[told]
-        first = self._linked[person, slot].astype(np.float64)
+        first = self._linked[person, slot].astype(np.float64)  # the account system writes whole seconds
         outbox.add(
             day,
             "identities",
@@ -159,7 +186,7 @@ class Registry:
                     "device_id": pa.array(visits.device[at]),
                     "user_id": pa.array(visits.user[at]),
                     "first_seen_at": times(self._settings, first),
-                    "last_seen_at": times(self._settings, second),
+                    "last_seen_at": times(self._settings, np.floor(second)),
                 }
             ),
         )

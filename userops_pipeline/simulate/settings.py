@@ -41,7 +41,9 @@ class Settings:
         if not 0 <= self.dirt <= 0.2:
             raise UserOpsError(f"--dirt is a share of the rows between 0 and 0.2, not {self.dirt}.")
         if self.orders_per_user <= 0 or self.events_per_user < 9.5 * self.orders_per_user:
-            raise UserOpsError("--events-per-user must be at least 9.5 times --orders-per-user (above 0): an order takes about nine events.")
+            raise UserOpsError(
+                "--events-per-user must be at least 9.5 times --orders-per-user (above 0): an order takes about nine events."
+            )
 
     def stream(self, part: str, day: int = 0) -> np.random.Generator:
         """The generator of one part of one day, independent of every other."""

@@ -26,7 +26,7 @@ from userops_pipeline.simulate.population import CHANNELS, Population
 from userops_pipeline.simulate.purchases import Purchases, Visits
 from userops_pipeline.simulate.registry import Registry, channel_costs
 from userops_pipeline.simulate.season import Season
-from userops_pipeline.simulate.settings import DAY, Settings
+from userops_pipeline.simulate.settings import Settings
 from userops_pipeline.simulate.truth import Truth
 from userops_pipeline.simulate.writer import Drops, Outbox, coded
 
@@ -149,7 +149,13 @@ class _Shop:
         self._first_visit += len(visits.person)
         self.truth.add(
             "orders",
-            pa.table({"order_id": pa.array(order), "person_id": pa.array(person.astype(np.int64)), "cause": coded(cause, CAUSES).cast(pa.string())}),
+            pa.table(
+                {
+                    "order_id": pa.array(order),
+                    "person_id": pa.array(person.astype(np.int64)),
+                    "cause": coded(cause, CAUSES).cast(pa.string()),
+                }
+            ),
         )
         self._deliver(day)
 

@@ -48,7 +48,9 @@ class Truth:
         write_parquet(self._folder / "dirt.parquet", pa.concat_tables([TRUTH.empty_table(), *dirt.truth]))
         write_parquet(self._folder / "bots.parquet", pa.table({"device_id": pa.array(bots.device), "is_declared": pa.array(bots.declared)}))
 
-    def _people(self, people: npt.NDArray[np.int64], population: Population, purchases: Purchases, registry: Registry, season: Season) -> pa.Table:
+    def _people(
+        self, people: npt.NDArray[np.int64], population: Population, purchases: Purchases, registry: Registry, season: Season
+    ) -> pa.Table:
         """One row per person and account; `person_id` of a merged account is that of the person's first one."""
         known = people < population.users
         user = np.where(known, people, 0)
@@ -88,7 +90,9 @@ class Truth:
                 "is_held_out": of_user(population.held_out),
                 "is_inviting_fraud": of_user(population.is_inviting_fraud),
                 "is_invited_fraud": of_user(population.is_invited_fraud),
-                "inviter_id": pa.array(population.inviter[user].astype(np.int64) + FIRST_USER, mask=nobody | (population.inviter[user] < 0)),
+                "inviter_id": pa.array(
+                    population.inviter[user].astype(np.int64) + FIRST_USER, mask=nobody | (population.inviter[user] < 0)
+                ),
                 "excluded_as": coded(kind, EXCLUDED, nobody | (kind == 0)).cast(pa.string()),
             }
         )
@@ -109,5 +113,3 @@ class Truth:
                 "owner_id": pa.array(owner.astype(np.int64)),
             }
         )
-
-

@@ -16,6 +16,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
@@ -55,10 +56,19 @@ def money(cents: npt.NDArray[np.integer]) -> pa.Array:
     return pa.Array.from_buffers(pa.decimal128(18, 2), len(cents), [None, pa.py_buffer(halves)])
 
 
-def coded(index: npt.NDArray[np.integer], words: list[str] | tuple[str, ...] | pa.Array, missing: npt.NDArray[np.bool_] | None = None) -> pa.Array:
+def coded(
+    index: npt.NDArray[np.integer], words: list[str] | tuple[str, ...] | pa.Array, missing: npt.NDArray[np.bool_] | None = None
+) -> pa.Array:
     """A column of few values: an index into the words, null where `missing`."""
     dictionary = words if isinstance(words, pa.Array) else pa.array(list(words), pa.string())
     return pa.DictionaryArray.from_arrays(pa.array(index, mask=missing), dictionary)
+
+
+def joined(*parts: pa.Array | str) -> pa.Array:
+    """Texts put together row by row, null where one of them is."""
+    return pc.call_function(
+        "binary_join_element_wise", [*(pa.scalar(part) if isinstance(part, str) else part for part in parts), pa.scalar("")]
+    )
 
 
 def times(settings: Settings, seconds: npt.NDArray[np.floating], missing: npt.NDArray[np.bool_] | None = None) -> pa.Array:
@@ -150,14 +160,16 @@ def write_parquet(path: Path, rows: pa.Table) -> None:
     """Zstandard, dictionaries for text only; equal rows give equal bytes."""
     text = [field.name for field in rows.schema if pa.types.is_dictionary(field.type) or pa.types.is_string(field.type)]
     encodings: dict[str, Any] = {
-        name: "DELTA_BINARY_PACKED" for name in rows.column_names if name in _DIFFERENCES and pa.types.is_int64(rows.schema.field(name).type)
+        name: "DELTA_BINARY_PACKED"
+        for name in rows.column_names
+        if name in _DIFFERENCES and pa.types.is_int64(rows.schema.field(name).type)
     }
     pq.write_table(
         rows,
         path,
         compression="zstd",
         compression_level=1,
-        use_dictionary=text,
+        use_dictionary=text,  # pyright: ignore[reportArgumentType] - its stub knows only bool
         column_encoding=encodings or None,
         write_statistics=False,
         store_schema=False,
