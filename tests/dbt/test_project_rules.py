@@ -25,12 +25,13 @@ NEIGHBOURS = {
     "marts": {"intermediate", "marts"},
     "exports": {"marts", "intermediate"},
 }
-# What staging leaves behind: the clock, personal columns, earlier versions of a user. And a book that is only shown.
+# What staging leaves behind: the clock, personal columns, earlier versions of a user or of a link. And a book that is only shown.
 EXCEPTIONS = {
     ("int_clock", "source"),
     ("int_user", "source"),
     ("int_consent", "source"),
     ("int_contact_point", "source"),
+    ("int_device_first", "source"),
     ("load_accounting", "staging"),
 }
 # Models that may see a name or an address.

@@ -43,3 +43,8 @@
     select cast(unnest(generate_series({{ from_column }}, {{ to_column }}, interval 1 day)) as date) as night_on
     from {{ relation }}
 {%- endmacro %}
+
+{#- The date that many whole years later; a 29 February falls on the 28th in years without one. -#}
+{% macro years_after(date, years) -%} {{ return(adapter.dispatch("years_after", "userops")(date, years)) }} {%- endmacro %}
+
+{% macro duckdb__years_after(date, years) -%} cast({{ date }} + to_years({{ years }}) as date) {%- endmacro %}

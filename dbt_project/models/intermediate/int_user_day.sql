@@ -3,7 +3,7 @@
 with
     clock as (select as_of, facts_from from {{ ref("int_clock") }}),
     activity as (
-        select user_id, activity_on, source_table, activity, is_own, value
+        select user_id, activity_at, activity_on, source_table, activity, is_own, value
         from {{ ref("int_activity") }}
         where
             user_id is not null
@@ -29,6 +29,12 @@ with
             user_id,
             activity_on,
             max(case when is_own then 1 else 0 end) as is_active,
+            min(case when is_own then activity_at end) as first_active_at,
+            sum(case when {{ is_activity("active") }} then 1 else 0 end) as qualifying_count,
+            {%- for kind in activity_kinds() %}
+                sum(case when {{ is_activity(kind) }} then 1 else 0 end) as {{ kind }}_count,
+            {%- endfor %}
+            sum(case when activity = 'search' then 1 else 0 end) as search_count,
             sum(case when source_table = 'events' then 1 else 0 end) as event_count,
             sum(case when activity = 'refund' then value else 0 end) as refund_amount,
             sum(case when activity = 'touch_sent' then 1 else 0 end) as touch_count,
@@ -97,6 +103,12 @@ select
     activity_days.activity_on,
     {{ days_between("cast('1970-01-01' as date)", "activity_days.activity_on") }} as day_number,
     cast(activity_days.is_active as bigint) as active_days,
+    activity_days.first_active_at,
+    cast(activity_days.qualifying_count as bigint) as qualifying_count,
+    {%- for kind in activity_kinds() %}
+        cast(activity_days.{{ kind }}_count as bigint) as {{ kind }}_count,
+    {%- endfor %}
+    cast(activity_days.search_count as bigint) as search_count,
     cast(coalesce(purchase_days.order_count, 0) as bigint) as order_count,
     cast(coalesce(purchase_days.spend_amount, 0) as decimal(18, 2)) as spend_amount,
     cast(coalesce(purchase_days.discount_amount, 0) as decimal(18, 2)) as discount_amount,
