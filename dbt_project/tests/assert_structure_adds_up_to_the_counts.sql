@@ -1,7 +1,9 @@
 -- Over the values of every dimension each count adds up to the night's total, and moves between values to nothing.
-{%- set counts = columns_of("user_counts_daily") | reject(
-    "in", ["night_on", "install_count", "new_device_count", "device_count"]
-) | list -%}
+{%- set counts = (
+    columns_of("user_counts_daily")
+    | reject("in", ["night_on", "install_count", "new_device_count", "device_count"])
+    | list
+) %}
 
 with
     clock as (select window_from from {{ ref("int_clock") }}),
@@ -32,5 +34,4 @@ cross join dimensions
 left join sums on totals.night_on = sums.night_on and dimensions.dimension = sums.dimension
 where
     {%- for count in counts %} totals.{{ count }} is distinct from sums.{{ count }} or {%- endfor %}
-    sums.active_moved_count <> 0
-    or sums.registered_moved_count <> 0
+    sums.active_moved_count <> 0 or sums.registered_moved_count <> 0

@@ -1,5 +1,5 @@
 -- Tonight opens as last night closed, no night is missing, and the stocks of as_of are those of the users one by one.
-{%- set rules = activity_rules() -%}
+{%- set rules = activity_rules() %}
 
 with
     tonight as (select night_on from {{ ref("int_night") }} where is_as_of),

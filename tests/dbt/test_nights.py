@@ -44,6 +44,16 @@ def order(con: duckdb.DuckDBPyConnection, number: int, user: str, on: int, arriv
                product_id=f"p{(number + line) % 5}", quantity=1, amount=4, discount_amount=0, is_return=False)  # fmt: skip
 
 
+def event(con: duckdb.DuckDBPyConnection, number: int, on: int, arrived: int, *, user: str | None = None, device: str | None = None,
+          name: str = "view") -> None:  # fmt: skip
+    insert(con, "events", night(arrived), event_id=f"e{number}", user_id=user, device_id=device, event_at=f"{night(on)} 17:00:00",
+           event_name=name)  # fmt: skip
+
+
+def link(con: duckdb.DuckDBPyConnection, device: str, user: str, on: int, arrived: int) -> None:
+    insert(con, "identities", night(arrived), device_id=device, user_id=user, first_seen_at=f"{night(on)} 17:00:00")
+
+
 def open_shop(path: Path) -> None:
     """Raw tables of forty nights, with everything that may come late or change its mind."""
     con = duckdb.connect(str(path))
@@ -72,6 +82,25 @@ def open_shop(path: Path) -> None:
     insert(con, "users", night(35), user_id="late", registered_at=f"{night(20)} 12:00:00")  # known only after the first order
     order(con, 902, "late", on=21, arrived=21)
     order(con, 903, "late", on=36, arrived=36)
+
+    # Active, dormant, churned and back: `gone` comes back after 35 nights, `old` and `older` bring a history.
+    for user, birth_date in (("gone", "1999-02-28"), ("old", "2006-01-20"), ("older", None)):
+        insert(con, "users", night(0), user_id=user, registered_at=f"{night(-300)} 12:00:00", birth_date=birth_date, plan="free")
+    event(con, 1, on=1, arrived=1, user="gone", device="phone", name="install")
+    event(con, 2, on=36, arrived=36, user="gone", device="phone", name="follow")
+    order(con, 904, "old", on=-70, arrived=0)
+    order(con, 905, "older", on=-200, arrived=0)
+    order(con, 906, "older", on=33, arrived=38)  # came back; known five nights late
+    insert(con, "users", night(34), user_id="old", registered_at=f"{night(-300)} 12:00:00", birth_date="2006-01-20", plan="paid")
+    # Devices: seen without a user, seen earlier than first told, linked, of a test user.
+    event(con, 3, on=30, arrived=30, device="tablet")
+    event(con, 4, on=29, arrived=32, device="tablet")
+    event(con, 5, on=5, arrived=5, user="u2", device="of a test user")
+    event(con, 6, on=37, arrived=37, user="gone", device="tablet", name="install")
+    link(con, "tv", "gone", on=3, arrived=0)
+    link(con, "watch", "u1", on=28, arrived=33)
+    link(con, "watch", "u4", on=28, arrived=35)
+    link(con, "watch", "u1", on=2, arrived=37)
     con.close()
 
 
@@ -130,6 +159,9 @@ def test_nights_in_any_split_give_the_same_tables(at_once: tuple[Path, Path], tm
     build(path, as_of=39, window_from=2)  # the rest at once, back to the order that changed
     assert tables(path) == tables(at_once[0])
     assert tables(path)["marts.user_lifecycle_history"][0] > 8
+    with duckdb.connect(str(path), read_only=True) as con:  # the shop has every move there is
+        moves = {move for (move,) in con.execute("select distinct move from intermediate.int_user_standing where move is not null").fetchall()}
+    assert moves == {"new", "dormant", "churned", "resurrected", "removed"}
 
 
 BAD_CASES = {
@@ -140,6 +172,8 @@ BAD_CASES = {
     "assert_every_order_is_published": "update marts.user_orders set amount = amount + 0.01 where order_id = 'o1'",
     "assert_shares_lie_between_0_and_1": "update intermediate.int_user_features set discount_share = 1.000001 where user_id = 'u1'",
     "assert_members_are_the_last_step": "insert into marts.segment_members values ('win_back', 'nobody')",
+    "assert_user_counts_reconcile": "update marts.user_counts_daily set churned_opening_count = churned_opening_count + 1, newly_churned_count = newly_churned_count - 1 where night_on = date '2024-02-01'",
+    "assert_structure_adds_up_to_the_counts": "update marts.user_structure_daily set dau_count = dau_count + 1 where night_on = date '2024-02-01' and dimension = 'plan' and value = 'free'",
     "assert_order_lines_share_the_date_of_their_order": "update staging.stg_order_items set ordered_on = ordered_on + 1 where order_id = 'o1'",
 }
 

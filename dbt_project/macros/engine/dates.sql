@@ -45,6 +45,8 @@
 {%- endmacro %}
 
 {#- The date that many whole years later; a 29 February falls on the 28th in years without one. -#}
-{% macro years_after(date, years) -%} {{ return(adapter.dispatch("years_after", "userops")(date, years)) }} {%- endmacro %}
+{% macro years_after(date, years) -%}
+    {{ return(adapter.dispatch("years_after", "userops")(date, years)) }}
+{%- endmacro %}
 
 {% macro duckdb__years_after(date, years) -%} cast({{ date }} + to_years({{ years }}) as date) {%- endmacro %}

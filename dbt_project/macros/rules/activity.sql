@@ -14,7 +14,9 @@
 {%- endmacro %}
 
 {#- The kinds of activity whose users are counted day by day beside the active ones; each is a column `<kind>_count` of int_user_day. -#}
-{% macro activity_kinds() -%} {{ return(["reached", "engaged", "followed", "unfollowed", "converted"]) }} {%- endmacro %}
+{% macro activity_kinds() -%}
+    {{ return(["reached", "engaged", "followed", "unfollowed", "converted"]) }}
+{%- endmacro %}
 
 {#- Days without activity at which a user's standing changes: the rolling windows, dormant, churned; ascending, each once. -#}
 {% macro idle_steps() -%}
@@ -69,7 +71,10 @@
                 "registered_removed": "move = 'removed'",
                 "active_new": "move = 'new'",
                 "active_resurrected": "move = 'resurrected'",
-                "active_dormant": before["active"] ~ " and idle_days is not null and not (" ~ standings("idle_days")["active"] ~ ")",
+                "active_dormant": before["active"]
+                ~ " and idle_days is not null and not ("
+                ~ standings("idle_days")["active"]
+                ~ ")",
                 "active_removed": before["active"] ~ " and move = 'removed'",
                 "churned_new": "move = 'churned'",
                 "churned_resurrected": before["churned"] ~ " and move = 'resurrected'",
@@ -123,4 +128,9 @@
     {%- for kind in activity_kinds() %}
         cast({{ kind }} as bigint) as {{ kind }}_count{{ "," if not loop.last }}
     {%- endfor %}
+{%- endmacro %}
+
+{#- What habits are read from, and how much of it is enough, as declared at user_behaviour. -#}
+{% macro habit_rules() -%}
+    {{ return(declared("user_behaviour").config.meta["habits"] if execute else {}) }}
 {%- endmacro %}

@@ -14,8 +14,7 @@ with
             {%- else %}
                 sum(qualifying_count) over (
                     partition by user_id
-                    order by day_number
-                    range between {{ active["within_days"] - 1 }} preceding and current row
+                    order by day_number range between {{ active["within_days"] - 1 }} preceding and current row
                 ) as counted
             {%- endif %}
         from days

@@ -49,10 +49,8 @@ with
         where event_name = 'install'
         group by device_id
     )
-    {%- if is_incremental() %},
-        earlier as (
-            select device_id, first_of from {{ this }} where first_on < (select facts_from from clock)
-        )
+    {%- if is_incremental() %}
+        , earlier as (select device_id, first_of from {{ this }} where first_on < (select facts_from from clock))
     {%- endif %}
 
 select firsts.device_id, firsts.first_of, firsts.first_on
@@ -60,5 +58,4 @@ from firsts
 {%- if is_incremental() %}
     left join earlier on firsts.device_id = earlier.device_id and firsts.first_of = earlier.first_of
 {%- endif %}
-where
-    firsts.first_on <= (select as_of from clock) {%- if is_incremental() %} and earlier.device_id is null {%- endif %}
+where firsts.first_on <= (select as_of from clock) {%- if is_incremental() %} and earlier.device_id is null {%- endif %}

@@ -66,9 +66,7 @@ with
             where next_on is null or {{ days_between("activity_on", "next_on") }} > {{ days }}
         {%- endfor %}
     ),
-    due as (
-        select user_id, marked_on, is_counted, idle_days from marks where marked_on <= (select as_of from clock)
-    ),
+    due as (select user_id, marked_on, is_counted, idle_days from marks where marked_on <= (select as_of from clock)),
     touched as (select distinct user_id from due where marked_on >= (select facts_from from clock)),
     dates as (
         select
@@ -130,8 +128,7 @@ select
     case
         when idle_days is null
         then 'removed'
-        when
-            {{ now["active"] }} and (idle_days_before = -1 or (idle_days_before is null and marked_on = entered_on))
+        when {{ now["active"] }} and (idle_days_before = -1 or (idle_days_before is null and marked_on = entered_on))
         then 'new'
         when {{ now["active"] }} and not coalesce({{ before["active"] }}, false)
         then 'resurrected'

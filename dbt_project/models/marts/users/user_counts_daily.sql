@@ -75,9 +75,7 @@ with
             and activity.activity_on >= users.registered_on
             and (users.known_to_on is null or activity.activity_on < users.known_to_on)
         left join
-            active_days
-            on activity.user_id = active_days.user_id
-            and activity.activity_on = active_days.activity_on
+            active_days on activity.user_id = active_days.user_id and activity.activity_on = active_days.activity_on
         left join payments on activity.user_id = payments.user_id
     ),
     days as (

@@ -19,7 +19,14 @@ with
         from {{ ref("int_clock") }}
     ),
     users as (
-        select user_id, known_from_on, known_to_on, registered_on, birth_date, age_band {%- for name in declared_at_user %}, {{ name }} {%- endfor %}
+        select
+            user_id,
+            known_from_on,
+            known_to_on,
+            registered_on,
+            birth_date,
+            age_band
+            {%- for name in declared_at_user %}, {{ name }} {%- endfor %}
         from {{ ref("int_user") }}
     ),
     stages as (select user_id, stage, from_on, to_on from {{ ref("user_lifecycle_history") }}),
@@ -81,7 +88,7 @@ with
         from versions
         where birth_date is null
         {%- for bound in [0] + age_bounds() %}
-            {%- set next = (age_bounds() + [none])[loop.index0] %}
+                {%- set next = (age_bounds() + [none])[loop.index0] %}
             union all
             select
                 user_id,
@@ -104,7 +111,9 @@ with
         select
             stages.user_id,
             stages.stage,
-            case when stages.from_on <= clock.first_on then cast('0001-01-01' as date) else stages.from_on end as from_on,
+            case
+                when stages.from_on <= clock.first_on then cast('0001-01-01' as date) else stages.from_on
+            end as from_on,
             coalesce(stages.to_on, clock.tomorrow_on) as to_on
         from stages
         cross join clock
@@ -193,9 +202,7 @@ with
             and activity.activity_on >= placed.from_on
             and activity.activity_on < placed.to_on
         left join
-            active_days
-            on activity.user_id = active_days.user_id
-            and activity.activity_on = active_days.activity_on
+            active_days on activity.user_id = active_days.user_id and activity.activity_on = active_days.activity_on
         left join payments on activity.user_id = payments.user_id
     ),
 
@@ -205,7 +212,7 @@ with
                 {{ date }} as night_on,
                 {%- for name in dimensions %} {{ name }}, {%- endfor %}
                 {%- for stock in user_stocks() %}
-                    {{ sign }}({{ one_if(now[stock]) }}) as {{ stock }}_change,
+                    {{ sign }} ({{ one_if(now[stock]) }}) as {{ stock }}_change,
                 {%- endfor %}
                 {%- for name in (user_flows() | list) + (user_day_counts() | list) %}
                     0 as {{ name }}{{ "," if not loop.last }}
@@ -234,15 +241,15 @@ with
     changes as (
         select
             night_on,
-            case {%- for name in dimensions %} when {{ name }} is not null then {{ text_literal(name) }} {%- endfor %} end
-            as dimension,
+            case
+                {%- for name in dimensions %} when {{ name }} is not null then {{ text_literal(name) }} {%- endfor %}
+            end as dimension,
             coalesce({{ dimensions | join(", ") }}) as value,
-            {%- for measure in measures %}
-                sum({{ measure }}) as {{ measure }}{{ "," if not loop.last }}
-            {%- endfor %}
+            {%- for measure in measures %} sum({{ measure }}) as {{ measure }}{{ "," if not loop.last }} {%- endfor %}
         from pieces
         where night_on <= (select as_of from clock)
-        group by grouping sets ({%- for name in dimensions %} (night_on, {{ name }}){{ "," if not loop.last }} {%- endfor %})
+        group by
+            grouping sets ({%- for name in dimensions %}(night_on, {{ name }}){{ "," if not loop.last }} {%- endfor %})
     ),
     seen as (select distinct dimension, value from changes),
     spine as (
@@ -272,10 +279,7 @@ with
             on spine.night_on = changes.night_on
             and seen.dimension = changes.dimension
             and seen.value = changes.value
-        window
-            until_then as (
-                partition by seen.dimension, seen.value order by spine.night_on rows unbounded preceding
-            )
+        window until_then as (partition by seen.dimension, seen.value order by spine.night_on rows unbounded preceding)
     )
 
 select
