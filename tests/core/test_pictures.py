@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from userops_pipeline.core import pictures
-from userops_pipeline.core.pictures import Bar, ListSize
+from userops_pipeline.core.pictures import Bar, ListSize, UserNight
 
 NIGHT = date(2017, 12, 31)
 NIGHTS = [NIGHT - timedelta(days=back) for back in range(60, -1, -1)]
@@ -29,6 +29,11 @@ DRAWINGS: dict[str, Callable[[], bytes]] = {
     "history of one night": lambda: pictures.lifecycle_history([NIGHT], {"contact": [3]}),
     "history of nobody": lambda: pictures.lifecycle_history(NIGHTS, {"contact": [0] * 61}),
     "history without nights": lambda: pictures.lifecycle_history([], {}),
+    "active users": lambda: pictures.active_users(
+        [UserNight(night, 9000 + 31 * number, 60 - number, number, 29, number % 2) for number, night in enumerate(NIGHTS)]
+    ),
+    "active users of one night": lambda: pictures.active_users([UserNight(NIGHT, 0, 0, 0, 0)]),
+    "active users without nights": lambda: pictures.active_users([]),
     "lists": lambda: pictures.list_sizes([ListSize("win_back", 321, 20, 14), ListSize("empty", 0, 0, 0)], as_of=NIGHT),
     "no list": lambda: pictures.list_sizes([], as_of=NIGHT),
 }

@@ -189,3 +189,48 @@ def test_a_data_test_finds_its_fault(at_once: tuple[Path, Path], name: str, faul
         found = con.execute(test).fetchall()
         con.rollback()
     assert found
+
+
+# Model, and what is done to it: every `holds` of the model finds one of these, and each of these is found.
+SPOILT = {
+    "user_counts_daily": [
+        "registered_removed_count = registered_removed_count + 1",
+        "newly_dormant_count = newly_dormant_count + 1",
+        "unactivated_count = unactivated_count + 1",
+        "dau_count = mau_count + 1",
+        "paying_repeat_count = paying_repeat_count + 1",
+        "won_back_count = won_back_count - 1",
+        "new_device_count = device_count + 1",
+    ],
+    "user_structure_daily": [
+        "registered_moved_count = registered_moved_count + 1",
+        "active_moved_count = active_moved_count + 1",
+        "dormant_count = dormant_count + 1",
+        "wau_count = mau_count + 1",
+        "paying_first_count = paying_first_count + 1",
+    ],
+    "user_behaviour": [
+        "active_days_7d = active_days_30d + 1",
+        "preferred_hour = 24",
+        "second_category_share = 1, second_category = 'x'",
+        "gap_median_days = gap_p90_days + 1",
+    ],
+    "int_user_standing": ["idle_days_before = idle_days"],
+}
+
+
+@pytest.mark.parametrize("model", SPOILT)
+def test_every_condition_a_table_holds_finds_its_fault(at_once: tuple[Path, Path], model: str) -> None:
+    path, compiled = at_once
+    tests = {file.name: file.read_text(encoding="utf-8") for file in (compiled.parent / "models").rglob(f"holds_{model}_*.sql")}
+    found: dict[str, set[str]] = {fault: set() for fault in SPOILT[model]}
+    schema = "intermediate" if model.startswith("int_") else "marts"
+    with duckdb.connect(str(path)) as con:
+        assert [name for name, test in tests.items() if con.execute(test).fetchall()] == []
+        for fault in SPOILT[model]:
+            con.begin()
+            con.execute(f"update {schema}.{model} set {fault}")
+            found[fault] = {name for name, test in tests.items() if con.execute(test).fetchall()}
+            con.rollback()
+    assert [fault for fault, names in found.items() if not names] == []
+    assert set(tests) - set().union(*found.values()) == set()

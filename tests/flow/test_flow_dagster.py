@@ -78,7 +78,7 @@ def test_a_run_leaves_numbers_that_plot_and_pictures(instance: dg.DagsterInstanc
 
     published = metadata("published/generation")
     assert {"dagster/row_count", "tables", "checks_passed", "seconds"} <= published.keys()
-    for picture in ("users_by_stage", "purchase_funnel", "stages_night_by_night"):
+    for picture in ("users_by_stage", "purchase_funnel", "stages_night_by_night", "active_users"):
         assert "](data:image/png;base64," in str(published[picture])
     assert {"rows", "bytes", "files_landed", "seconds"} <= metadata("landing/sample_shop").keys()
     assert {"rows_in", "quarantined", "duplicates", "dagster/row_count"} <= metadata("raw/orders").keys()

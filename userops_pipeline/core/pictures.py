@@ -46,6 +46,18 @@ class Bar:
 
 
 @dataclass(frozen=True)
+class UserNight:
+    """Active users at the close of a night, and what changed them: new and resurrected come, dormant and removed go."""
+
+    night: date
+    active: int
+    new: int
+    resurrected: int
+    dormant: int
+    removed: int = 0
+
+
+@dataclass(frozen=True)
 class ListSize:
     """What became of the users a list's segment holds; the three counts together are the segment."""
 
@@ -112,6 +124,48 @@ def lifecycle_history(nights: Sequence[date], stages: Mapping[str, Sequence[int]
     return _png(figure)
 
 
+def active_users(nights: Sequence[UserNight]) -> bytes:
+    """Active users night by night as an area, and under it who came (upwards) and who went (downwards)."""
+    import matplotlib.dates as dates
+
+    figure, axes = _canvas(height=5.2, sides=(0.075, 1 - MARGIN), foot=0.36)
+    last = nights[-1] if nights else None
+    _head(figure, "Active users, night by night", f"{_users(last.active)} active, {last.night:%-d %B %Y}" if last else "no night yet")
+    if not nights:
+        axes.set_axis_off()
+        return _png(figure)
+    left, bottom, width, height = axes.get_position().bounds
+    axes.set_position((left, bottom, width, 0.36 * height))
+    stock = figure.add_axes((left, bottom + 0.44 * height, width, 0.56 * height), sharex=axes)
+    stock.spines[:].set_visible(False)
+    days = [float(dates.date2num(entry.night)) for entry in nights]
+    stock.fill_between(days, [entry.active for entry in nights], color=PALE, linewidth=0)
+    stock.plot(days, [entry.active for entry in nights], color=BLUE, linewidth=1.6)
+    stock.set_ylim(bottom=0)
+    parts = (
+        ("new", BLUE, [entry.new for entry in nights], [0] * len(nights)),
+        ("resurrected", AMBER, [entry.resurrected for entry in nights], [entry.new for entry in nights]),
+        ("newly dormant", CLAY, [-entry.dormant for entry in nights], [0] * len(nights)),
+        ("removed", SOFT, [-entry.removed for entry in nights], [-entry.dormant for entry in nights]),
+    )
+    for name, color, counts, base in parts:
+        if name != "removed" or any(counts):
+            axes.bar(days, counts, bottom=base, width=0.85, color=color, label=name)
+    axes.axhline(0, color=LINE, linewidth=0.8)
+    axes.set_xlim(days[0] - 0.6, days[-1] + 0.6)
+    locator = dates.AutoDateLocator(minticks=3, maxticks=8)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator, show_offset=False))
+    for plot in (axes, stock):
+        plot.yaxis.set_major_formatter(lambda value, _: f"{abs(value):,.0f}")
+        plot.tick_params(colors=SOFT, length=0, labelsize=9)
+        plot.yaxis.grid(True, color=LINE, linewidth=0.6)
+        plot.set_axisbelow(True)
+    stock.tick_params(labelbottom=False)
+    _legend(figure, axes)
+    return _png(figure)
+
+
 def list_sizes(lists: Sequence[ListSize], *, as_of: date) -> bytes:
     """Users per list: exported, and withheld for want of consent or of a contact point."""
     ordered = sorted(lists, key=lambda entry: (-entry.exported, entry.name))
@@ -129,21 +183,7 @@ def list_sizes(lists: Sequence[ListSize], *, as_of: date) -> bytes:
     _names(axes, [_named(entry.name, entry.label) for entry in ordered])
     ends = zip(ordered, left, strict=True)
     _values(axes, [(end, f"{entry.exported:,}", "" if entry.exported == end else f"of {end:,}") for entry, end in ends])
-    handles, names = axes.get_legend_handles_labels()
-    figure.legend(
-        handles,
-        names,
-        loc="upper right",
-        bbox_to_anchor=(0.98, 1 - 0.18 / figure.get_figheight()),
-        ncols=3,
-        frameon=False,
-        fontsize=9,
-        labelcolor=SOFT,
-        handlelength=0.9,
-        handleheight=0.9,
-        columnspacing=1.4,
-        handletextpad=0.5,
-    )
+    _legend(figure, axes)
     return _png(figure)
 
 
@@ -244,6 +284,25 @@ def _name_edges(axes: Axes, stages: Mapping[str, Sequence[int]], colors: Sequenc
                 family=_family(),
                 annotation_clip=False,
             )
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    """The colours named in one line at the upper right."""
+    handles, names = axes.get_legend_handles_labels()
+    figure.legend(
+        handles,
+        names,
+        loc="upper right",
+        bbox_to_anchor=(0.98, 1 - 0.18 / figure.get_figheight()),
+        ncols=len(names),
+        frameon=False,
+        fontsize=9,
+        labelcolor=SOFT,
+        handlelength=0.9,
+        handleheight=0.9,
+        columnspacing=1.4,
+        handletextpad=0.5,
+    )
 
 
 def _share(part: int, whole: int) -> str:

@@ -90,7 +90,7 @@ def _published_models(manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any
 
 
 def _pictures(connection: Any, as_of: Any) -> dict[str, dg.MetadataValue]:
-    """The night in three pictures, read from what was just published."""
+    """The night in four pictures, read from what was just published."""
     stages = connection.execute("select stage, label, user_count from marts.lifecycle_playbook order by position").fetchall()
     steps = connection.execute(
         "select step, label, sum(users) from marts.funnel_conversion where funnel = 'purchase_ladder' group by all order by min(step_number)"
@@ -100,6 +100,10 @@ def _pictures(connection: Any, as_of: Any) -> dict[str, dg.MetadataValue]:
     ).fetchall()
     nights = sorted({row[0] for row in history})
     counts = {(night, stage): closing for night, stage, closing in history}
+    moves = connection.execute(
+        "select night_on, active_count, new_active_count, resurrected_count, newly_dormant_count, active_removed_count from marts.user_counts_daily "
+        "order by night_on"
+    ).fetchall()
     drawings = {
         "users_by_stage": pictures.lifecycle_counts([pictures.Bar(name, int(users), label) for name, label, users in stages], as_of=as_of),
         "purchase_funnel": pictures.purchase_funnel(
@@ -108,6 +112,7 @@ def _pictures(connection: Any, as_of: Any) -> dict[str, dg.MetadataValue]:
         "stages_night_by_night": pictures.lifecycle_history(
             nights, {name: [int(counts.get((night, name), 0)) for night in nights] for name, _, _ in stages}
         ),
+        "active_users": pictures.active_users([pictures.UserNight(*move) for move in moves]),
     }
     return {
         name: dg.MetadataValue.md(f"![{name}](data:image/png;base64,{base64.b64encode(png).decode()})") for name, png in drawings.items()
