@@ -160,7 +160,9 @@ def test_nights_in_any_split_give_the_same_tables(at_once: tuple[Path, Path], tm
     assert tables(path) == tables(at_once[0])
     assert tables(path)["marts.user_lifecycle_history"][0] > 8
     with duckdb.connect(str(path), read_only=True) as con:  # the shop has every move there is
-        moves = {move for (move,) in con.execute("select distinct move from intermediate.int_user_standing where move is not null").fetchall()}
+        moves = {
+            move for (move,) in con.execute("select distinct move from intermediate.int_user_standing where move is not null").fetchall()
+        }
     assert moves == {"new", "dormant", "churned", "resurrected", "removed"}
 
 

@@ -62,9 +62,7 @@ class User:
 
     def active_days(self, of: Definition) -> list[date]:
         counts = Counter(on for on, name in self.activities if of.activities == "own" or name in of.activities)
-        return sorted(
-            on for on in counts if sum(counts[on - timedelta(days=back)] for back in range(of.within_days)) >= of.minimum_count
-        )
+        return sorted(on for on in counts if sum(counts[on - timedelta(days=back)] for back in range(of.within_days)) >= of.minimum_count)
 
 
 def users(seed: int) -> list[User]:
@@ -82,7 +80,9 @@ def users(seed: int) -> list[User]:
         for _ in range(chance.choice([0, 0, 1, 3])):
             since = user.versions[-1].known_on + timedelta(days=chance.randrange(1, 60))
             moved = registered + timedelta(days=chance.choice([0, 0, 0, 20]))
-            user.versions.append(Version(since, moved, chance.choice(["free", "paid", None]), first.channel, first.birth_on, chance.random() < 0.3))
+            user.versions.append(
+                Version(since, moved, chance.choice(["free", "paid", None]), first.channel, first.birth_on, chance.random() < 0.3)
+            )
         user.versions = [version for version in user.versions if version.known_on <= AS_OF]
         on = max(registered, FIRST_ON - timedelta(days=160)) + timedelta(days=chance.randrange(30))
         while on <= AS_OF and chance.random() < 0.93:
@@ -134,7 +134,9 @@ def build(folder: Path, everybody: list[User], of: Definition) -> Path:
     os.environ["USEROPS_WAREHOUSE"] = str(warehouse)
     folders = ["--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(folder), "--log-path", str(folder)]
     try:
-        result = dbtRunner().invoke(["build", "--quiet", *folders, "--select", *MODELS, "--exclude", "resource_type:unit_test", "--indirect-selection", "cautious"])
+        result = dbtRunner().invoke(
+            ["build", "--quiet", *folders, "--select", *MODELS, "--exclude", "resource_type:unit_test", "--indirect-selection", "cautious"]
+        )
     finally:
         DuckDBConnectionManager.close_all_connections()
         del os.environ["USEROPS_WAREHOUSE"]

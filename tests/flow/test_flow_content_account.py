@@ -44,7 +44,9 @@ def test_reach_engagement_subscription_and_conversion_are_counted_by_day(account
 
 
 def test_followers_become_active_dormant_and_active_again_without_an_order(account: duckdb.DuckDBPyConnection) -> None:
-    flows = by_night(account, "registered_new_count, new_active_count, resurrected_count, newly_dormant_count, active_count, unactivated_count")
+    flows = by_night(
+        account, "registered_new_count, new_active_count, resurrected_count, newly_dormant_count, active_count, unactivated_count"
+    )
     assert {night: row for night, row in flows.items() if any(row[:4])} == {
         date(2026, 1, 1): (2, 2, 0, 0, 2, 0),
         date(2026, 1, 10): (1, 1, 0, 0, 3, 0),
