@@ -46,7 +46,7 @@ class Version:
     plan: str | None
     channel: str | None
     birth_on: date | None
-    is_test: bool = False
+    is_excluded: bool = False
 
 
 @dataclass
@@ -58,7 +58,7 @@ class User:
     def known(self, on: date) -> Version | None:
         """The version in force, where the user counts; what the first night tells holds for the time before it."""
         at = [version for version in self.versions if version.known_on <= max(on, FIRST_ON)]
-        return at[-1] if at and not at[-1].is_test and at[-1].registered_on <= on else None
+        return at[-1] if at and not at[-1].is_excluded and at[-1].registered_on <= on else None
 
     def active_days(self, of: Definition) -> list[date]:
         counts = Counter(on for on, name in self.activities if of.activities == "own" or name in of.activities)
@@ -98,7 +98,7 @@ def write_raw(path: Path, everybody: list[User]) -> None:
     for user in everybody:
         for version in user.versions:
             rows["users"].append({"user_id": user.name, "registered_at": f"{version.registered_on} 12:00:00", "plan": version.plan,
-                                  "channel": version.channel, "birth_date": version.birth_on, "is_test": version.is_test,
+                                  "channel": version.channel, "birth_date": version.birth_on, "excluded_as": "test" if version.is_excluded else None,
                                   "arrived_on": version.known_on})  # fmt: skip
         for number, (on, name) in enumerate(user.activities):
             row = {"user_id": user.name, "arrived_on": max(on, FIRST_ON)}

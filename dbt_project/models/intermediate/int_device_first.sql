@@ -2,12 +2,12 @@
 
 with
     clock as (select as_of, first_on, facts_from, business_zone from {{ ref("int_clock") }}),
-    test_users as (select user_id from {{ ref("stg_users") }} where is_test),
+    excluded as (select user_id from {{ ref("stg_users") }} where excluded_as is not null),
     users as (select user_id, known_from_on, known_to_on from {{ ref("int_user") }}),
     events as (
         select device_id, user_id, event_name, event_on
         from {{ ref("stg_events") }}
-        where device_id is not null and event_on >= (select facts_from from clock)
+        where device_id is not null and not coalesce(is_bot, false) and event_on >= (select facts_from from clock)
     ),
     links as (
         select
@@ -27,8 +27,8 @@ with
     sightings as (
         select events.device_id, events.event_name, events.event_on as seen_on
         from events
-        left join test_users on events.user_id = test_users.user_id
-        where test_users.user_id is null
+        left join excluded on events.user_id = excluded.user_id
+        where excluded.user_id is null
         union all
         select links.device_id, cast(null as varchar) as event_name, links.seen_on
         from links
