@@ -1,4 +1,5 @@
--- One row per excluded user (test, bot, internal) on a list: judged by the raw rows themselves, not by the tables the lists are made from.
+-- One row per excluded user (test, bot, internal) on a list: judged by the raw rows themselves, not by the tables the
+-- lists are made from.
 with
     clock as (select as_of from {{ ref("int_clock") }}),
     versions as (

@@ -80,6 +80,8 @@ class Table(BaseModel):
     columns: tuple[Column, ...]
     at: str | None = None
     lateness: int = 0
+    stitch: int = 0
+    staged: Literal["whole", "window"] = "whole"
     check: tuple[RowCheck, ...] = Field(default=())
 
     def column(self, name: str) -> Column:
@@ -145,6 +147,7 @@ def dbt_yaml() -> str:
                         "key": list(table.key),
                         "at": table.at,
                         "lateness": table.lateness,
+                        "stitch": table.stitch,
                         "staging": [column.name for column in table.columns if not column.personal],
                     }
                 },
@@ -179,7 +182,8 @@ def dbt_yaml() -> str:
             )
         model: dict[str, Any] = {
             "name": f"stg_{table.name}",
-            "description": f"{table.grain[0].upper()}{table.grain[1:]}: its latest version as of the clock.",
+            "description": f"{table.grain[0].upper()}{table.grain[1:]}: its latest version as of the clock"
+            + (", of the business dates this run recomputes." if table.staged == "window" else "."),
             "columns": columns,
         }
         if len(table.key) > 1 and not personal_key:

@@ -1,41 +1,74 @@
 {#-
     A staging model: the latest version of every key of a contract table that had arrived by `as_of`, without personal columns.
-    `at` is given for tables whose rows happen in time: they get a business date and are kept incremental by it. Key and columns
-    come from the source's meta, which is generated from the contract.
+    `at` is given for tables whose rows happen in time: they get a business date and are kept incremental by it, or, where the
+    contract says `staged: window`, are a view on the dates this run recomputes. Key and columns come from the source's meta, which
+    is generated from the contract.
 -#}
-{% macro conformed(table, at=none) %}
+{% macro conformed(table, at=none, staged="whole") %}
     {%- set on = at | replace("_at", "_on") if at else none -%}
-    {%- if at -%} {{- windowed(on, start="facts_from") -}} {%- endif -%}
     {%- set relation = source("raw", table) -%}
     {%- set clock = ref("int_clock") -%}
+    {%- if at and staged == "whole" -%} {{- windowed(on, start="facts_from") -}} {%- endif -%}
     {%- if execute -%}
         {%- set contract = graph.sources["source.userops.raw." ~ table].config.meta -%}
-        {%- set columns = contract["staging"] -%}
+        {%- set key = contract["key"] -%}
+        {%- set published = [] -%}
+        {%- for column in contract["staging"] -%}
+            {%- do published.append(column) -%} {%- if column == at -%} {%- do published.append(on) -%} {%- endif -%}
+        {%- endfor -%}
+        {%- do published.append("arrived_on") -%}
+        {%- set lineage = ["source_name", "source_file", "source_row"] -%}
+        {%- set hidden_key = key | reject("in", published) | list -%}
         with
             arrived as (
                 select
-                    {%- for column in columns %}
+                    {%- for column in published + hidden_key + lineage if column != on %}
                         raw.{{ column }},
-                        {%- if column == at %}
-                            {{ business_date("raw." ~ at, "clock.business_zone") }} as {{ on }},
-                        {%- endif %}
                     {%- endfor %}
-                    raw.arrived_on,
-                    {%- if at %} clock.facts_from, {%- endif %}
-                    row_number() over (
-                        partition by
-                            {% for column in contract["key"] %} raw.{{ column }}{{ ", " if not loop.last }}{% endfor %}
-                        order by raw.arrived_on desc, raw.source_row desc, raw.source_name desc, raw.source_file desc
-                    ) as version_rank
+                    {%- if at %} {{ business_date("raw." ~ at, "clock.business_zone") }} as {{ on }}, clock.facts_from
+                    {%- else %} clock.as_of
+                    {%- endif %}
                 from {{ relation }} as raw
                 cross join {{ clock }} as clock
                 where raw.arrived_on <= clock.as_of {%- if at %} and raw.arrived_on >= clock.facts_from {%- endif %}
+            ),
+            -- Few keys arrive twice: finding those is cheap, ranking every row is not.
+            again as (
+                select {{ key | join(", ") }}, count(*) as version_count
+                from arrived
+                group by {{ key | join(", ") }}
+                having count(*) > 1
+            ),
+            marked as (
+                select
+                    {%- for column in published + hidden_key + lineage %} arrived.{{ column }}, {%- endfor %}
+                    {%- if at %} arrived.facts_from, {%- endif %}
+                    again.version_count
+                from arrived
+                left join
+                    again
+                    on {% for column in key %}
+                        arrived.{{ column }} = again.{{ column }} {{ " and " if not loop.last }}
+                    {% endfor %}
+            ),
+            ranked as (
+                select
+                    {{ published | join(", ") }},
+                    {%- if at %} facts_from, {%- endif %}
+                    row_number() over (
+                        partition by {{ key | join(", ") }}
+                        order by arrived_on desc, source_row desc, source_name desc, source_file desc
+                    ) as version_rank
+                from marked
+                where version_count is not null
             )
 
-        select
-            {%- for column in columns %} {{ column }}, {%- if column == at %} {{ on }}, {%- endif %} {%- endfor %}
-            arrived_on
-        from arrived
+        select {{ published | join(", ") }}
+        from marked
+        where version_count is null {%- if at %} and {{ on }} >= facts_from {%- endif %}
+        union all
+        select {{ published | join(", ") }}
+        from ranked
         where version_rank = 1 {%- if at %} and {{ on }} >= facts_from {%- endif %}
     {%- endif -%}
 {% endmacro %}

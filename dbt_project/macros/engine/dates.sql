@@ -50,3 +50,11 @@
 {%- endmacro %}
 
 {% macro duckdb__years_after(date, years) -%} cast({{ date }} + to_years({{ years }}) as date) {%- endmacro %}
+{#- Microseconds since 1970-01-01 of a UTC timestamp, as a bigint. -#}
+{% macro epoch_micros(timestamp) -%}
+    {{ return(adapter.dispatch("epoch_micros", "userops")(timestamp)) }}
+{%- endmacro %}
+
+{% macro duckdb__epoch_micros(timestamp) -%} epoch_us({{ timestamp }}) {%- endmacro %}
+
+{% macro spark__epoch_micros(timestamp) -%} unix_micros(cast({{ timestamp }} as timestamp)) {%- endmacro %}

@@ -35,3 +35,17 @@
 {%- endmacro %}
 
 {% macro ranked_tail(ranked) -%} substr({{ ranked }}, 19) {%- endmacro %}
+
+{#- One thing to order by that is made of several: min_by and max_by take the later ones where the first ones tie. -#}
+{% macro in_order(expressions) -%} {{ return(adapter.dispatch("in_order", "userops")(expressions)) }} {%- endmacro %}
+
+{% macro duckdb__in_order(expressions) -%} row({{ expressions | join(", ") }}) {%- endmacro %}
+
+{% macro spark__in_order(expressions) -%} struct({{ expressions | join(", ") }}) {%- endmacro %}
+
+{#- SQL text literals, for `in (…)`; of no text, null, which is in nothing. -#}
+{% macro text_list(texts) -%}
+    {%- set literals = [] -%}
+    {%- for text in texts -%} {%- do literals.append(text_literal(text)) -%} {%- endfor -%}
+    {{ return(literals | join(", ") or "null") }}
+{%- endmacro %}

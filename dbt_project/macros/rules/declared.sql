@@ -11,3 +11,11 @@
 {% macro state_columns() -%}
     {{ return(columns_of("int_user_features") + (tags() | map(attribute="name") | list) + ["stage"]) }}
 {%- endmacro %}
+
+{#- The rules a model states under config.meta; empty while dbt reads the project. -#}
+{% macro rules_of(model) -%} {{ return(declared(model).config.meta if execute else {}) }} {%- endmacro %}
+
+{#- Days within which the first user seen on a device gets its earlier events: the contract's word, since conform reaches as far back. -#}
+{% macro stitch_days() -%}
+    {{ return(graph.sources["source.userops.raw.events"].config.meta["stitch"] if execute else 0) }}
+{%- endmacro %}

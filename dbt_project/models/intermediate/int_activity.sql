@@ -1,5 +1,6 @@
 with
     clock as (select business_zone from {{ ref("int_clock") }}),
+    merges as (select user_id, survivor_id from {{ ref("int_user_merge") }}),
     stream as (
         select
             'users' as source_table,
@@ -38,9 +39,10 @@ with
                 then 'page'
             end as object_type,
             coalesce(product_id, content_id, merchant_id, topic, page) as object_id,
-            cast(null as varchar) as campaign_id,
+            campaign_id as campaign_id,
             cast(null as decimal(18, 2)) as value
-        from {{ ref("stg_events") }}
+        from {{ ref("int_event") }}
+        where event_name <> 'heartbeat'
         union all
         select
             'orders' as source_table,
@@ -325,16 +327,18 @@ with
     )
 
 select
-    source_table,
-    activity_id,
-    user_id,
-    device_id,
-    activity_at,
-    activity_on,
-    activity,
-    is_own,
-    object_type,
-    object_id,
-    campaign_id,
-    value
+    stream.source_table,
+    stream.activity_id,
+    coalesce(merges.survivor_id, stream.user_id) as user_id,
+    stream.device_id,
+    stream.activity_at,
+    stream.activity_on,
+    stream.activity,
+    stream.is_own,
+    stream.object_type,
+    stream.object_id,
+    stream.campaign_id,
+    stream.value
 from stream
+left join merges on stream.user_id = merges.user_id
+where merges.user_id is null or stream.source_table <> 'users'

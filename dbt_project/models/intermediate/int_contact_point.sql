@@ -6,12 +6,20 @@ with
             name,
             email,
             phone,
-            excluded_as,
             row_number() over (
                 partition by user_id order by arrived_on desc, source_row desc, source_name desc, source_file desc
             ) as version_rank
         from {{ source("raw", "users") }}
         where arrived_on <= (select as_of from clock)
+    ),
+    excluded as (
+        select exclusions.subject_id as user_id
+        from {{ ref("int_exclusion") }} as exclusions
+        cross join clock
+        where
+            exclusions.subject = 'user'
+            and exclusions.from_on <= clock.as_of
+            and (exclusions.to_on is null or exclusions.to_on > clock.as_of)
     ),
     consents as (
         select
@@ -42,4 +50,4 @@ with
 select points.user_id, points.channel, points.contact_point, users.name, users.email, users.phone
 from points
 inner join users on points.user_id = users.user_id and users.version_rank = 1
-where points.contact_point is not null and users.excluded_as is null
+where points.contact_point is not null and points.user_id not in (select user_id from excluded)

@@ -14,11 +14,12 @@ with
             merchant_id,
             is_plan
         from {{ ref("stg_orders") }}
-    )
+    ),
+    merges as (select user_id, survivor_id from {{ ref("int_user_merge") }})
 
 select
     orders.order_id,
-    orders.user_id,
+    coalesce(merges.survivor_id, orders.user_id) as user_id,
     orders.ordered_at,
     orders.ordered_on,
     orders.paid_at,
@@ -33,3 +34,4 @@ select
     {{ business_hour("orders.ordered_at", "clock.business_zone") }} as hour_of_day
 from orders
 cross join clock
+left join merges on orders.user_id = merges.user_id

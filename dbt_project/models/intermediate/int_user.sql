@@ -15,7 +15,6 @@ with
             channel,
             campaign_id,
             plan,
-            excluded_as,
             arrived_on,
             row_number() over (
                 partition by user_id, arrived_on order by source_row desc, source_name desc, source_file desc
@@ -39,16 +38,32 @@ with
             language,
             channel,
             campaign_id,
-            plan,
-            excluded_as
+            plan
         from raw_users
         where version_rank = 1
+    ),
+    merges as (select user_id from {{ ref("int_user_merge") }}),
+    exclusions as (select subject_id as user_id, from_on, to_on from {{ ref("int_exclusion") }} where subject = 'user'),
+    -- An exclusion covers a version from its first night on, or begins within it and shortens it.
+    shortened as (
+        select
+            versions.user_id,
+            versions.known_from_on,
+            max(case when exclusions.from_on <= versions.known_from_on then 1 else 0 end) as is_excluded,
+            min(exclusions.from_on) as excluded_from_on
+        from versions
+        inner join
+            exclusions
+            on versions.user_id = exclusions.user_id
+            and (exclusions.to_on is null or exclusions.to_on > versions.known_from_on)
+            and (versions.known_to_on is null or exclusions.from_on < versions.known_to_on)
+        group by versions.user_id, versions.known_from_on
     )
 
 select
     versions.user_id,
     versions.known_from_on,
-    versions.known_to_on,
+    coalesce(shortened.excluded_from_on, versions.known_to_on) as known_to_on,
     versions.registered_at,
     {{ business_date("versions.registered_at", "clock.business_zone") }} as registered_on,
     versions.gender,
@@ -64,4 +79,6 @@ select
     versions.plan
 from versions
 cross join clock
-where versions.excluded_as is null
+left join merges on versions.user_id = merges.user_id
+left join shortened on versions.user_id = shortened.user_id and versions.known_from_on = shortened.known_from_on
+where merges.user_id is null and coalesce(shortened.is_excluded, 0) = 0

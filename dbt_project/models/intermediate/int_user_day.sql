@@ -17,7 +17,16 @@ with
         where is_purchase and user_id is not null
     ),
     lines as (select order_id from {{ ref("stg_order_items") }} where not coalesce(is_return, false)),
-    touches as (select user_id, campaign_id, sent_on from {{ ref("stg_touches") }} where campaign_id is not null),
+    touches as (
+        select user_id, campaign_id, activity_on as sent_on
+        from {{ ref("int_activity") }}
+        where activity = 'touch_sent' and campaign_id is not null
+    ),
+    sessions as (
+        select user_id, started_on
+        from {{ ref("int_sessions") }}
+        where user_id is not null and started_on >= (select facts_from from clock)
+    ),
     category_days as (
         select user_id, activity_on, category, spend_amount, cumulative_amount
         from {{ ref("int_user_category_day") }}
@@ -84,6 +93,7 @@ with
     first_campaigns as (
         select user_id, campaign_id, min(sent_on) as first_on from touches group by user_id, campaign_id
     ),
+    session_days as (select user_id, started_on, count(*) as session_count from sessions group by user_id, started_on),
     campaign_days as (
         select user_id, first_on, count(*) as new_campaign_count from first_campaigns group by user_id, first_on
     ),
@@ -123,6 +133,7 @@ select
     top_category_days.top_category_rank,
     cast(activity_days.refund_amount as decimal(18, 2)) as refund_amount,
     cast(activity_days.event_count as bigint) as event_count,
+    cast(coalesce(session_days.session_count, 0) as bigint) as session_count,
     cast(activity_days.touch_count as bigint) as touch_count,
     cast(activity_days.open_count as bigint) as open_count,
     cast(activity_days.click_count as bigint) as click_count,
@@ -143,6 +154,8 @@ left join
     and activity_days.activity_on = purchase_days.ordered_on
 left join line_days on activity_days.user_id = line_days.user_id and activity_days.activity_on = line_days.ordered_on
 left join store_days on activity_days.user_id = store_days.user_id and activity_days.activity_on = store_days.first_on
+left join
+    session_days on activity_days.user_id = session_days.user_id and activity_days.activity_on = session_days.started_on
 left join
     campaign_days
     on activity_days.user_id = campaign_days.user_id

@@ -1,1 +1,1 @@
-{{ conformed("events", at="event_at") }}
+{{ conformed("events", at="event_at", staged="window") }}

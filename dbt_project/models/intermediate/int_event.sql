@@ -1,0 +1,112 @@
+{{ windowed("event_on", start="facts_from") }}
+
+with
+    clock as (select facts_from from {{ ref("int_clock") }}),
+    events as (
+        select
+            event_id,
+            user_id,
+            device_id,
+            event_at,
+            event_on,
+            event_name,
+            page,
+            product_id,
+            merchant_id,
+            content_id,
+            topic,
+            campaign_id
+        from {{ ref("stg_events") }}
+        where event_on >= (select facts_from from clock) and not coalesce(is_bot, false)
+    ),
+    identities as (
+        select device_id, user_id, from_at, to_at, stitched_from_on, change_number from {{ ref("int_identity") }}
+    ),
+    merges as (select user_id, survivor_id from {{ ref("int_user_merge") }}),
+    excluded as (select subject, subject_id, from_on, to_on from {{ ref("int_exclusion") }}),
+
+    identified as (
+        select
+            events.event_id,
+            coalesce(events.user_id, identities.user_id) as user_id,
+            events.device_id,
+            events.event_at,
+            events.event_on,
+            events.event_name,
+            events.page,
+            events.product_id,
+            events.merchant_id,
+            events.content_id,
+            events.topic,
+            events.campaign_id,
+            case
+                when events.user_id is not null
+                then 'stated'
+                when events.event_at >= identities.from_at
+                then 'device'
+                when identities.user_id is not null
+                then 'stitched'
+            end as identified_by
+        from events
+        left join
+            identities
+            on events.user_id is null
+            and events.device_id = identities.device_id
+            and (
+                events.event_at >= identities.from_at
+                or (identities.change_number = 1 and events.event_on >= identities.stitched_from_on)
+            )
+            and (identities.to_at is null or events.event_at < identities.to_at)
+    ),
+    merged as (
+        select
+            identified.event_id,
+            coalesce(merges.survivor_id, identified.user_id) as user_id,
+            identified.device_id,
+            identified.event_at,
+            identified.event_on,
+            identified.event_name,
+            identified.page,
+            identified.product_id,
+            identified.merchant_id,
+            identified.content_id,
+            identified.topic,
+            identified.campaign_id,
+            identified.identified_by
+        from identified
+        left join merges on identified.user_id = merges.user_id
+    )
+
+select
+    event_id,
+    user_id,
+    device_id,
+    event_at,
+    event_on,
+    event_name,
+    page,
+    product_id,
+    merchant_id,
+    content_id,
+    topic,
+    campaign_id,
+    identified_by
+from merged
+where
+    not exists (
+        select 1
+        from excluded
+        where
+            excluded.subject = 'user'
+            and excluded.subject_id = merged.user_id
+            and merged.event_on >= excluded.from_on
+            and (excluded.to_on is null or merged.event_on < excluded.to_on)
+    )
+    and not exists (
+        select 1
+        from excluded
+        where
+            excluded.subject = 'device'
+            and excluded.subject_id = merged.device_id
+            and merged.event_on >= excluded.from_on
+    )

@@ -1,0 +1,57 @@
+{{ windowed("from_on", start="facts_from") }}
+
+with
+    clock as (select facts_from from {{ ref("int_clock") }}),
+    days as (
+        select
+            device_id,
+            user_id,
+            event_on,
+            count(*) as event_count,
+            max(case when is_bot then 1 else 0 end) as is_declared
+        from {{ ref("stg_events") }}
+        where event_on >= (select facts_from from clock)
+        group by device_id, user_id, event_on
+    ),
+    subject_days as (
+        select
+            'device' as subject,
+            device_id as subject_id,
+            event_on,
+            sum(event_count) as event_count,
+            max(is_declared) as is_declared
+        from days
+        where device_id is not null
+        group by device_id, event_on
+        union all
+        select
+            'user' as subject,
+            user_id as subject_id,
+            event_on,
+            sum(event_count) as event_count,
+            max(case when device_id is null then is_declared else 0 end) as is_declared
+        from days
+        where user_id is not null
+        group by user_id, event_on
+    ),
+    seen as (
+        select
+            subject,
+            subject_id,
+            event_on,
+            case when is_declared = 1 then 'declared_robot' else 'too_many_events' end as reason,
+            row_number() over (partition by subject, subject_id order by event_on) as day_rank
+        from subject_days
+        where is_declared = 1 or event_count > {{ rules_of("int_robot").get("events_per_day", 0) }}
+    ),
+    before as (
+        {%- if is_incremental() %}
+            select subject, subject_id from {{ this }} where from_on < (select facts_from from clock)
+        {%- else %}select subject, subject_id from seen where false
+        {%- endif %}
+    )
+
+select seen.subject, seen.subject_id, seen.reason, seen.event_on as from_on
+from seen
+left join before on seen.subject = before.subject and seen.subject_id = before.subject_id
+where seen.day_rank = 1 and before.subject_id is null
