@@ -15,7 +15,8 @@ with
             merchant_id,
             content_id,
             topic,
-            campaign_id
+            campaign_id,
+            visit_id
         from {{ ref("stg_events") }}
         where event_on >= (select facts_from from clock) and not coalesce(is_bot, false)
     ),
@@ -39,6 +40,7 @@ with
             events.content_id,
             events.topic,
             events.campaign_id,
+            events.visit_id,
             case
                 when events.user_id is not null
                 then 'stated'
@@ -72,6 +74,7 @@ with
             identified.content_id,
             identified.topic,
             identified.campaign_id,
+            identified.visit_id,
             identified.identified_by
         from identified
         left join merges on identified.user_id = merges.user_id
@@ -90,6 +93,7 @@ select
     content_id,
     topic,
     campaign_id,
+    visit_id,
     identified_by
 from merged
 where

@@ -13,6 +13,7 @@ with
             event_id,
             user_id,
             device_id,
+            visit_id,
             event_at,
             event_on,
             event_name,
@@ -32,7 +33,7 @@ with
                 lag(event_on) over before as previous_on
             from events
             where campaign_id is not null
-            window before as (partition by device_id, user_id order by event_at, event_id)
+            window before as (partition by device_id, user_id, visit_id order by event_at, event_id)
         ),
         campaign_changes as (
             select event_id
@@ -45,6 +46,7 @@ with
             events.event_id,
             events.user_id,
             events.device_id,
+            events.visit_id,
             events.event_at,
             events.event_on,
             events.event_name,
@@ -53,7 +55,7 @@ with
             events.event_micros,
             {%- if cut_on_campaign %}
                 count(campaign_changes.event_id) over (
-                    partition by events.device_id, events.user_id
+                    partition by events.device_id, events.user_id, events.visit_id
                     order by events.event_at, events.event_id
                     rows unbounded preceding
                 ) as segment
@@ -68,6 +70,7 @@ with
         select
             device_id,
             user_id,
+            visit_id,
             event_on,
             segment,
             event_micros - mod(event_micros, {{ timeout_micros }}) as stretch,
@@ -90,12 +93,13 @@ with
                 campaign_id, case when campaign_id is not null then {{ in_order(["event_at", "event_id"]) }} end
             ) as campaign_id
         from parts
-        group by device_id, user_id, event_on, segment, event_micros - mod(event_micros, {{ timeout_micros }})
+        group by device_id, user_id, visit_id, event_on, segment, event_micros - mod(event_micros, {{ timeout_micros }})
     ),
     compared as (
         select
             device_id,
             user_id,
+            visit_id,
             event_on,
             stretch,
             segment,
@@ -114,12 +118,13 @@ with
             exit_page,
             campaign_id
         from stretches
-        window before as (partition by device_id, user_id order by stretch, event_on, segment)
+        window before as (partition by device_id, user_id, visit_id order by stretch, event_on, segment)
     ),
     broken as (
         select
             device_id,
             user_id,
+            visit_id,
             event_on,
             stretch,
             segment,
@@ -149,6 +154,7 @@ with
         select
             device_id,
             user_id,
+            visit_id,
             event_on,
             first_micros,
             sum(is_break) over so_far as chain_number,
@@ -165,12 +171,16 @@ with
             exit_page,
             campaign_id
         from broken
-        window so_far as (partition by device_id, user_id order by stretch, event_on, segment rows unbounded preceding)
+        window
+            so_far as (
+                partition by device_id, user_id, visit_id order by stretch, event_on, segment rows unbounded preceding
+            )
     ),
     sessions as (
         select
             device_id,
             user_id,
+            visit_id,
             min(first_at) as started_at,
             max(last_at) as ended_at,
             min(event_on) as started_on,
@@ -188,6 +198,7 @@ with
         group by
             device_id,
             user_id,
+            visit_id,
             chain_number,
             {%- if rules.get("across_midnight", true) %}
                 greatest({{ days_between("chain_from_on", "event_on") }} - 1, 0)
@@ -201,10 +212,13 @@ select
         || '|'
         || coalesce(sessions.user_id, '')
         || '|'
+        || coalesce(sessions.visit_id, '')
+        || '|'
         || cast(sessions.first_micros as varchar)
     ) as session_id,
     sessions.user_id,
     sessions.device_id,
+    sessions.visit_id,
     sessions.started_at,
     sessions.ended_at,
     sessions.started_on,

@@ -1,0 +1,155 @@
+"""Identity, exclusion and sessions from files to tables: nights one by one, in any split, and all at once give the same rows.
+
+Add a kind of late knowledge to the shop (who somebody is, who is left out) when it could make a split differ.
+Must go through landing and conform: how far a night reaches back is what is tested, and conform says that.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import random
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+import yaml
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.cli.main import dbtRunner
+
+from userops_pipeline.core.conform import conform
+from userops_pipeline.core.home import Home
+from userops_pipeline.core.landing import land
+from userops_pipeline.core.source import load_source
+from userops_pipeline.core.warehouse import finish_build, prepare_build
+
+PROJECT = Path(__file__).parents[2] / "dbt_project"
+FIRST = date(2026, 3, 1)
+NIGHTS = 12
+COLUMNS = {
+    "users": ["user_id", "registered_at", "excluded_as", "merged_into"],
+    "identities": ["device_id", "user_id", "first_seen_at"],
+    "events": ["event_id", "user_id", "device_id", "event_at", "event_name", "page", "campaign_id", "is_bot"],
+    "orders": ["order_id", "user_id", "ordered_at", "status", "amount", "currency"],
+}
+COMPARED = (
+    "intermediate.int_user_merge",
+    "intermediate.int_robot",
+    "intermediate.int_exclusion",
+    "intermediate.int_device_user",
+    "intermediate.int_identity",
+    "intermediate.int_event",
+    "intermediate.int_sessions",
+    "intermediate.int_user_day",
+    "intermediate.int_user",
+    "intermediate.int_order",
+    "marts.sessions_daily",
+    "marts.identity_changes_daily",
+)
+
+
+def write_drops(root: Path, seed: int) -> None:
+    """Twelve nights of a small shop: shared devices, late events, late links, changed minds, merges in chains and circles, robots."""
+    chance = random.Random(seed)
+    rows: dict[tuple[int, str], list[list[str]]] = {(night, name): [] for night in range(NIGHTS) for name in COLUMNS}
+    registered = {f"u{number}": max(0, number - 3) for number in range(12)}
+    for user, night in registered.items():
+        at = datetime.combine(FIRST + timedelta(night), datetime.min.time()) - timedelta(hours=chance.randrange(12))
+        rows[night, "users"].append([user, str(at), "internal" if user == "u4" else "", ""])
+        for later in range(night + 1, NIGHTS):
+            if chance.random() < 0.08:
+                kind = chance.choice(["test", "", "", ""])
+                rows[later, "users"].append([user, str(at), kind, chance.choice(["", f"u{chance.randrange(12)}", "u99"])])
+    for number in range(900):
+        night, delay = chance.randrange(NIGHTS), chance.choice([0, 0, 0, 0, 1, 2, 3])
+        # Half of what happens is near midnight in Shanghai, 16:00 UTC, where dates and sessions meet.
+        minutes = chance.choice([chance.randrange(1440), 900 + chance.randrange(120)])
+        at = datetime.combine(FIRST + timedelta(night - 1), datetime.min.time()) + timedelta(minutes=minutes, seconds=chance.randrange(60))
+        device, user = f"d{chance.randrange(12)}", ""  # nobody is ever seen on the last three
+        if chance.random() < 0.08 and night > 2 and int(device[1:]) < 9:
+            user = f"u{chance.randrange(12)}"
+        arrived = min(night + delay, NIGHTS - 1)
+        event = [f"e{number}", user, device if chance.random() < 0.95 or not user else "", str(at),
+                 chance.choice(["view", "detail", "cart", "pay", "heartbeat"]), f"/{chance.randrange(4)}", chance.choice(["", "", "c1", "c2"]),
+                 "true" if number in (500, 501) else ""]  # fmt: skip
+        rows[arrived, "events"].append(event)
+        if chance.random() < 0.02 and arrived + 1 < min(NIGHTS, night + 3):
+            rows[arrived + 1, "events"].append([event[0], f"u{chance.randrange(12)}", *event[2:]])  # delivered again, with another user
+        if number % 30 == 0 and user:
+            rows[arrived, "orders"].append([f"o{number}", user, str(at), "completed", "10", "CNY"])
+    for number in range(8):
+        night = chance.randrange(1, NIGHTS)
+        at = datetime.combine(FIRST + timedelta(chance.randrange(-20, night)), datetime.min.time())
+        rows[night, "identities"].append([f"d{chance.randrange(9)}", f"u{chance.randrange(12)}", str(at)])
+    for (night, name), found in rows.items():
+        path = root / (FIRST + timedelta(night)).isoformat() / f"{name}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(COLUMNS[name])
+            writer.writerows(found)
+
+
+def source_folder(folder: Path, drops: Path) -> Path:
+    folder.mkdir()
+    document = {
+        "about": "A shop of the tests",
+        "business_zone": "Asia/Shanghai",
+        "zone": "UTC",
+        "first_night": FIRST.isoformat(),
+        "root": {"path": str(drops)},
+        "files": {name: {"path": "{night}/" + name + ".csv", "columns": columns} for name, columns in COLUMNS.items()},
+        "tables": {name: {"each": name} for name in COLUMNS},
+    }
+    (folder / "source.yml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    for name, columns in COLUMNS.items():
+        (folder / f"{name}.sql").write_text(f"select {', '.join(columns)}, _file, _row, _night from {name}\n", encoding="utf-8")
+    return folder
+
+
+def run(folder: Path, home: Home, nights: Sequence[int]) -> None:
+    """Land, conform and build one run of these nights."""
+    source = load_source(str(folder))
+    dates = [FIRST + timedelta(night) for night in nights]
+    land(home, source, dates)
+    conform(home, source, dates)
+    prepare_build(home, [source], dates[-1])
+    os.environ["USEROPS_WAREHOUSE"] = str(home.warehouse)
+    target = home.root / "target"
+    folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(target), "--log-path", str(target)]
+    models = [f"+{table.split('.')[1]}" for table in COMPARED]
+    try:
+        result = dbtRunner().invoke(["run", "--quiet", *folders, "--select", *models])
+    finally:
+        DuckDBConnectionManager.close_all_connections()
+        del os.environ["USEROPS_WAREHOUSE"]
+    assert result.success, [(row.node.name, row.message) for row in result.result if row.status == "error"]
+    finish_build(home, dates[-1])
+
+
+def content(home: Home) -> dict[str, list[tuple]]:
+    with duckdb.connect(str(home.warehouse), read_only=True) as con:
+        con.execute("set timezone = 'UTC'")
+        return {table: con.execute(f"select * from {table} order by all").fetchall() for table in COMPARED}
+
+
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.soak), pytest.param(3, marks=pytest.mark.soak)])
+def test_who_somebody_is_and_when_they_came_is_the_same_in_any_split_of_the_nights(tmp_path: Path, seed: int) -> None:
+    write_drops(tmp_path / "drops", seed)
+    folder = source_folder(tmp_path / "shop", tmp_path / "drops")
+    once, nightly = Home(tmp_path / "once"), Home(tmp_path / "nightly")
+    run(folder, once, range(NIGHTS))
+    for nights in ([0], [1, 2], [3], [4], [5, 6, 7], [8], [9, 10], [11]):
+        run(folder, nightly, nights)
+    expected, found = content(once), content(nightly)
+    assert {table: (set(rows) - set(found[table]), set(found[table]) - set(rows)) for table, rows in expected.items() if rows != found[table]} == {}
+    # The shop is worth the comparison: everything that may come late is in it.
+    assert {row[-1] for row in expected["intermediate.int_event"]} == {"stated", "device", "stitched", None}
+    assert {row[2] for row in expected["intermediate.int_exclusion"]} >= {"internal", "test", "declared_robot"}
+    assert len(expected["intermediate.int_user_merge"]) > 2
+    assert max(row[-1] for row in expected["intermediate.int_identity"]) > 1
+    with duckdb.connect(str(once.warehouse), read_only=True) as con:
+        dates = con.sql("select count(*) from intermediate.int_sessions where cast(ended_at + interval 8 hour as date) > started_on").fetchall()
+    assert dates[0][0] > 5
