@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import os
 import random
+import shutil
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -50,10 +51,28 @@ COMPARED = (
 )
 
 
-def write_drops(root: Path, seed: int) -> None:
-    """Twelve nights of a small shop: shared devices, late events, late links, changed minds, merges in chains and circles, robots."""
+Rows = dict[tuple[int, str], list[list[str]]]
+
+
+def no_rows() -> Rows:
+    return {(night, name): [] for night in range(NIGHTS) for name in COLUMNS}
+
+
+def calm(rows: Rows) -> None:
+    """Two devices nobody knows for days: one is named by an event on the eighth night, the other by a link that arrives on the tenth."""
+    for night in range(7):
+        at = datetime.combine(FIRST + timedelta(night), datetime.min.time()) + timedelta(hours=9)
+        for device in ("lone", "quiet"):
+            rows[night, "events"].append([f"{device}{night}", "", device, str(at), "view", "/", "", ""])
+    for user in ("anna", "ben"):
+        rows[0, "users"].append([user, f"{FIRST} 01:00:00", "", ""])
+    rows[8, "events"].append(["lone8", "anna", "lone", f"{FIRST + timedelta(8)} 09:00:00", "view", "/", "", ""])
+    rows[10, "identities"].append(["quiet", "ben", f"{FIRST} 00:00:00"])
+
+
+def lively(rows: Rows, seed: int) -> None:
+    """Twelve nights of shared devices, late events, late links, changed minds, merges in chains and circles, robots."""
     chance = random.Random(seed)
-    rows: dict[tuple[int, str], list[list[str]]] = {(night, name): [] for night in range(NIGHTS) for name in COLUMNS}
     registered = {f"u{number}": max(0, number - 3) for number in range(12)}
     for user, night in registered.items():
         at = datetime.combine(FIRST + timedelta(night), datetime.min.time()) - timedelta(hours=chance.randrange(12))
@@ -79,10 +98,15 @@ def write_drops(root: Path, seed: int) -> None:
             rows[arrived + 1, "events"].append([event[0], f"u{chance.randrange(12)}", *event[2:]])  # delivered again, with another user
         if number % 30 == 0 and user:
             rows[arrived, "orders"].append([f"o{number}", user, str(at), "completed", "10", "CNY"])
-    for number in range(8):
+    for night, user, into in ((6, "u8", "u9"), (9, "u9", "u10"), (7, "u5", "u6"), (10, "u6", "u5")):  # a chain and a circle
+        rows[night, "users"].append([user, f"{FIRST} 00:00:00", "", into])
+    for _ in range(8):
         night = chance.randrange(1, NIGHTS)
         at = datetime.combine(FIRST + timedelta(chance.randrange(-20, night)), datetime.min.time())
         rows[night, "identities"].append([f"d{chance.randrange(9)}", f"u{chance.randrange(12)}", str(at)])
+
+
+def write(root: Path, rows: Rows) -> None:
     for (night, name), found in rows.items():
         path = root / (FIRST + timedelta(night)).isoformat() / f"{name}.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -135,21 +159,53 @@ def content(home: Home) -> dict[str, list[tuple]]:
         return {table: con.execute(f"select * from {table} order by all").fetchall() for table in COMPARED}
 
 
+def differences(expected: dict[str, list[tuple]], found: dict[str, list[tuple]]) -> dict[str, set[tuple]]:
+    """Rows that only one of the two has, by table."""
+    return {table: set(rows) ^ set(found[table]) for table, rows in expected.items() if rows != found[table]}
+
+
+def test_a_first_user_gets_a_weeks_earlier_events_on_a_later_night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = no_rows()
+    calm(rows)
+    write(tmp_path / "drops", rows)
+    folder = source_folder(tmp_path / "shop", tmp_path / "drops")
+    once, nightly = Home(tmp_path / "once"), Home(tmp_path / "nightly")
+    run(folder, once, range(11))
+    expected = content(once)
+    users = {row[0]: row[1] for row in expected["intermediate.int_event"] if row[1]}
+    # Eight nights on, seven days back; a link counts from seven days before the night it arrived in, and again seven days back.
+    assert users == {**{f"lone{night}": "anna" for night in (1, 2, 3, 4, 5, 6, 8)}, **{f"quiet{night}": "ben" for night in range(7)}}
+    run(folder, nightly, range(8))
+    shutil.copytree(nightly.root, tmp_path / "blind")
+    run(folder, nightly, [8])
+    run(folder, nightly, [9, 10])
+    assert differences(expected, content(nightly)) == {}
+    # Where a night does not say that it reaches back, the split shows.
+    monkeypatch.setattr("userops_pipeline.core.conform._stitched", lambda *_: [])
+    run(folder, Home(tmp_path / "blind"), [8, 9, 10])
+    assert "intermediate.int_event" in differences(expected, content(Home(tmp_path / "blind")))
+
+
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.soak), pytest.param(3, marks=pytest.mark.soak)])
 def test_who_somebody_is_and_when_they_came_is_the_same_in_any_split_of_the_nights(tmp_path: Path, seed: int) -> None:
-    write_drops(tmp_path / "drops", seed)
+    rows = no_rows()
+    calm(rows)
+    lively(rows, seed)
+    write(tmp_path / "drops", rows)
     folder = source_folder(tmp_path / "shop", tmp_path / "drops")
     once, nightly = Home(tmp_path / "once"), Home(tmp_path / "nightly")
     run(folder, once, range(NIGHTS))
     for nights in ([0], [1, 2], [3], [4], [5, 6, 7], [8], [9, 10], [11]):
         run(folder, nightly, nights)
-    expected, found = content(once), content(nightly)
-    assert {table: (set(rows) - set(found[table]), set(found[table]) - set(rows)) for table, rows in expected.items() if rows != found[table]} == {}
+    expected = content(once)
+    assert differences(expected, content(nightly)) == {}
     # The shop is worth the comparison: everything that may come late is in it.
     assert {row[-1] for row in expected["intermediate.int_event"]} == {"stated", "device", "stitched", None}
     assert {row[2] for row in expected["intermediate.int_exclusion"]} >= {"internal", "test", "declared_robot"}
-    assert len(expected["intermediate.int_user_merge"]) > 2
+    assert {row[2] for row in expected["intermediate.int_user_merge"]} == {True, False}
     assert max(row[-1] for row in expected["intermediate.int_identity"]) > 1
     with duckdb.connect(str(once.warehouse), read_only=True) as con:
-        dates = con.sql("select count(*) from intermediate.int_sessions where cast(ended_at + interval 8 hour as date) > started_on").fetchall()
+        dates = con.sql(
+            "select count(*) from intermediate.int_sessions where cast(ended_at + interval 8 hour as date) > started_on"
+        ).fetchall()
     assert dates[0][0] > 5

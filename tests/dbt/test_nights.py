@@ -101,6 +101,14 @@ def open_shop(path: Path) -> None:
     link(con, "watch", "u1", on=28, arrived=33)
     link(con, "watch", "u4", on=28, arrived=35)
     link(con, "watch", "u1", on=2, arrived=37)
+    # A device and its user who make ten thousand events in a day are people, with one more they are a robot; late ones count.
+    for device, user, count in (("busy", "u5", 10_000), ("robot", "u6", 10_001)):
+        con.execute(
+            "insert into raw.events (arrived_on, source_name, source_file, source_row, event_id, user_id, device_id, event_at, event_name) "
+            "select ? + case when range = 0 then 2 else 0 end, 'shop', 'f', range, ? || range, ?, ?, ? + interval 12 hour + to_seconds(range), "
+            "'view' from range(?)",
+            [night(30), device, user, device, night(30), count],
+        )
     con.close()
 
 
@@ -164,6 +172,15 @@ def test_nights_in_any_split_give_the_same_tables(at_once: tuple[Path, Path], tm
             move for (move,) in con.execute("select distinct move from intermediate.int_user_standing where move is not null").fetchall()
         }
     assert moves == {"new", "dormant", "churned", "resurrected", "removed"}
+    with duckdb.connect(str(path), read_only=True) as con:
+        assert con.sql("select subject, subject_id, reason, from_on from intermediate.int_robot order by 1").fetchall() == [
+            ("device", "robot", "too_many_events", night(30)),
+            ("user", "u6", "too_many_events", night(30)),
+        ]
+        assert con.sql("select count(*) filter (where user_id = 'u5'), count(*) from intermediate.int_event where device_id in ('busy', 'robot')").fetchall() == [
+            (10_000, 10_000)
+        ]
+        assert con.sql("select max(night_on) from intermediate.int_user_features where user_id = 'u6'").fetchall() == [(night(29),)]
 
 
 BAD_CASES = {
@@ -176,6 +193,7 @@ BAD_CASES = {
     "assert_members_are_the_last_step": "insert into marts.segment_members values ('win_back', 'nobody')",
     "assert_user_counts_reconcile": "update marts.user_counts_daily set churned_opening_count = churned_opening_count + 1, newly_churned_count = newly_churned_count - 1 where night_on = date '2024-02-01'",
     "assert_structure_adds_up_to_the_counts": "update marts.user_structure_daily set dau_count = dau_count + 1 where night_on = date '2024-02-01' and dimension = 'plan' and value = 'free'",
+    "assert_every_event_is_in_a_session": "delete from intermediate.int_sessions where user_id = 'u5'",
     "assert_order_lines_share_the_date_of_their_order": "update staging.stg_order_items set ordered_on = ordered_on + 1 where order_id = 'o1'",
 }
 
