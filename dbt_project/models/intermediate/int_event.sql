@@ -24,7 +24,12 @@ with
         select device_id, user_id, from_at, to_at, stitched_from_on, change_number from {{ ref("int_identity") }}
     ),
     merges as (select user_id, survivor_id from {{ ref("int_user_merge") }}),
-    excluded as (select subject, subject_id, from_on, to_on from {{ ref("int_exclusion") }}),
+    excluded_users as (
+        select subject_id as user_id, from_on, to_on from {{ ref("int_exclusion") }} where subject = 'user'
+    ),
+    excluded_devices as (
+        select subject_id as device_id, from_on from {{ ref("int_exclusion") }} where subject = 'device'
+    ),
 
     identified as (
         select
@@ -81,36 +86,26 @@ with
     )
 
 select
-    event_id,
-    user_id,
-    device_id,
-    event_at,
-    event_on,
-    event_name,
-    page,
-    product_id,
-    merchant_id,
-    content_id,
-    topic,
-    campaign_id,
-    visit_id,
-    identified_by
+    merged.event_id,
+    merged.user_id,
+    merged.device_id,
+    merged.event_at,
+    merged.event_on,
+    merged.event_name,
+    merged.page,
+    merged.product_id,
+    merged.merchant_id,
+    merged.content_id,
+    merged.topic,
+    merged.campaign_id,
+    merged.visit_id,
+    merged.identified_by
 from merged
-where
-    not exists (
-        select 1
-        from excluded
-        where
-            excluded.subject = 'user'
-            and excluded.subject_id = merged.user_id
-            and merged.event_on >= excluded.from_on
-            and (excluded.to_on is null or merged.event_on < excluded.to_on)
-    )
-    and not exists (
-        select 1
-        from excluded
-        where
-            excluded.subject = 'device'
-            and excluded.subject_id = merged.device_id
-            and merged.event_on >= excluded.from_on
-    )
+left join
+    excluded_users
+    on merged.user_id = excluded_users.user_id
+    and merged.event_on >= excluded_users.from_on
+    and (excluded_users.to_on is null or merged.event_on < excluded_users.to_on)
+left join
+    excluded_devices on merged.device_id = excluded_devices.device_id and merged.event_on >= excluded_devices.from_on
+where excluded_users.user_id is null and excluded_devices.device_id is null
