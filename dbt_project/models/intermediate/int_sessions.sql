@@ -136,7 +136,7 @@ with
                     or segment <> previous_segment
                 then 1
                 else 0
-            end as is_break,
+            end as breaks,
             first_at,
             last_at,
             last_micros,
@@ -157,8 +157,8 @@ with
             visit_id,
             event_on,
             first_micros,
-            sum(is_break) over so_far as chain_number,
-            max(case when is_break = 1 then event_on end) over so_far as chain_from_on,
+            sum(breaks) over so_far as chain_number,
+            max(case when breaks = 1 then event_on end) over so_far as chain_from_on,
             first_at,
             last_at,
             last_micros,
