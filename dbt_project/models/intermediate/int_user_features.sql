@@ -30,21 +30,49 @@
     "new_category_count",
     "new_campaign_count",
     "category_spend_amount",
+    "purchase_day_count",
 ] -%}
-{%- set measures = (windows.keys() | list) + parts -%}
+{#- What is carried as the least or greatest value so far. -#}
+{%- set extremes = {
+    "first_order_day": "min",
+    "last_order_day": "max",
+    "last_active_day": "max",
+    "last_touch_day": "max",
+    "last_ranked_gap": "max",
+    "largest_order_amount": "max",
+    "top_category_rank": "max",
+} -%}
+{#- Every sum as (name, measure, days of its window or 0 for the lifetime). -#}
+{%- set sums = [] -%}
+{%- for measure in (windows.keys() | list) + parts -%}
+    {%- for window in windows.get(measure, []) -%}
+        {%- do sums.append((measure ~ "_" ~ window ~ "d", measure, window)) -%}
+    {%- endfor -%}
+    {%- do sums.append((measure, measure, 0)) -%}
+{%- endfor -%}
+{%- set carried = (extremes.keys() | list) + (sums | map("first") | list) -%}
 
 with
     users as (select user_id, known_from_on, known_to_on, registered_on from {{ ref("int_user") }}),
     nights as (select night_on, day_number from {{ ref("int_night") }} where is_in_window),
+    bounds as (select min(day_number) as first_day, max(day_number) as last_day from nights),
     days as (
         select
             user_id,
             day_number,
+            case when order_count > 0 then day_number end as first_order_day,
+            case when order_count > 0 then day_number end as last_order_day,
+            case when active_days > 0 then day_number end as last_active_day,
+            case when touch_count > 0 then day_number end as last_touch_day,
+            day_number * 100000 + gap_days as last_ranked_gap,
             largest_order_amount,
-            gap_days,
             top_category_rank,
-            {{ measures | join(",\n            ") }}
+            case when order_count > 0 then 1 else 0 end as purchase_day_count
+            {%- for measure in (windows.keys() | list) + parts if measure != "purchase_day_count" %}
+                , coalesce({{ measure }}, 0) as {{ measure }}
+            {%- endfor %}
         from {{ ref("int_user_day") }}
+        where day_number <= (select last_day from bounds)
     ),
 
     panel as (
@@ -56,52 +84,110 @@ with
             and nights.night_on >= users.registered_on
             and (users.known_to_on is null or nights.night_on < users.known_to_on)
     ),
+
+    {#- The first night of the window is one pass over the days, whatever their number. -#}
+    opening as (
+        select
+            user_id,
+            {%- for column, how in extremes.items() %} {{ how }} ({{ column }}) as {{ column }}, {%- endfor %}
+            {%- for name, measure, window in sums %}
+                {%- if window %}
+                    sum(
+                        case
+                            when day_number > (select first_day from bounds) - {{ window }} then {{ measure }} else 0
+                        end
+                    ) as {{ name }}
+                {%- else %} sum({{ measure }}) as {{ name }}
+                {%- endif %} {{- "," if not loop.last }}
+            {%- endfor %}
+        from days
+        where day_number <= (select first_day from bounds)
+        group by user_id
+    ),
+
+    {#- Later nights follow from it by what moves: a day enters every window on its date and leaves each when its length is over. -#}
+    moves as (
+        {%- for shift in [0, 7, 30, 90, 365] %}
+            select
+                user_id,
+                day_number + {{ shift }} as day_number,
+                {%- for column in extremes %} {{ "null as " ~ column if shift else column }}, {%- endfor %}
+                {%- for name, measure, window in sums %}
+                    {{ measure if not shift else ("-" ~ measure if window == shift else "0") }} as {{ name }}
+                    {{- "," if not loop.last }}
+                {%- endfor %}
+            from days
+            where
+                day_number > (select first_day from bounds) - {{ shift }}
+                and day_number <= (select last_day from bounds) - {{ shift }}
+                {{ "union all" if not loop.last }}
+        {%- endfor %}
+    ),
     stream as (
         select
-            coalesce(panel.user_id, days.user_id) as user_id,
-            coalesce(panel.day_number, days.day_number) as day_number,
-            panel.night_on,
-            panel.registered_on,
-            days.largest_order_amount,
-            days.top_category_rank,
-            case when days.order_count > 0 then days.day_number end as order_day,
-            case when days.active_days > 0 then days.day_number end as active_day,
-            case when days.touch_count > 0 then days.day_number end as touch_day,
-            days.day_number * 100000 + days.gap_days as ranked_gap,
-            {%- for measure in measures %}
-                coalesce(days.{{ measure }}, 0) as {{ measure }}{{ "," if not loop.last }}
-            {%- endfor %}
-        from panel
-        full outer join days on panel.user_id = days.user_id and panel.day_number = days.day_number
-    ),
-    summed as (
+            user_id,
+            (select first_day from bounds) as day_number,
+            cast(null as date) as night_on,
+            cast(null as date) as registered_on,
+            {{ carried | join(",\n            ") }}
+        from opening
+        where (select first_day from bounds) < (select last_day from bounds)
+        union all
+        select
+            user_id,
+            day_number,
+            cast(null as date) as night_on,
+            cast(null as date) as registered_on,
+            {{ carried | join(",\n            ") }}
+        from moves
+        union all
         select
             user_id,
             day_number,
             night_on,
             registered_on,
-            max(largest_order_amount) over lifetime as largest_order_amount,
-            max(top_category_rank) over lifetime as top_category_rank,
-            min(order_day) over lifetime as first_order_day,
-            max(order_day) over lifetime as last_order_day,
-            count(order_day) over lifetime as purchase_day_count,
-            max(active_day) over lifetime as last_active_day,
-            max(touch_day) over lifetime as last_touch_day,
-            mod(max(ranked_gap) over lifetime, 100000) as last_gap_days,
-            {%- for measure in measures %}
-                {%- for window in windows.get(measure, []) %}
-                    sum({{ measure }}) over last_{{ window }}d as {{ measure }}_{{ window }}d,
-                {%- endfor %}
-                sum({{ measure }}) over lifetime as {{ measure }}{{ "," if not loop.last }}
+            {%- for column in extremes %} null as {{ column }}, {%- endfor %}
+            {%- for name, measure, window in sums %} 0 as {{ name }} {{- "," if not loop.last }} {%- endfor %}
+        from panel
+        where day_number > (select first_day from bounds)
+    ),
+    running as (
+        select
+            user_id,
+            day_number,
+            night_on,
+            registered_on,
+            {%- for column, how in extremes.items() %}
+                {{ how }} ({{ column }}) over so_far as {{ column }},
+            {%- endfor %}
+            {%- for name, measure, window in sums %}
+                sum({{ name }}) over so_far as {{ name }} {{- "," if not loop.last }}
             {%- endfor %}
         from stream
         window
-            {%- for window in [7, 30, 90, 365] %}
-                last_{{ window }}d as (
-                    partition by user_id order by day_number range between {{ window - 1 }} preceding and current row
-                ),
+            so_far as (
+                partition by user_id
+                order by day_number, case when night_on is null then 0 else 1 end
+                rows unbounded preceding
+            )
+    ),
+    summed as (
+        select
+            panel.user_id,
+            panel.day_number,
+            panel.night_on,
+            panel.registered_on,
+            {%- for column in extremes %} opening.{{ column }}, {%- endfor %}
+            {%- for name, measure, window in sums %}
+                coalesce(opening.{{ name }}, 0) as {{ name }} {{- "," if not loop.last }}
             {%- endfor %}
-            lifetime as (partition by user_id order by day_number rows unbounded preceding)
+        from panel
+        left join opening on panel.user_id = opening.user_id
+        where panel.day_number = (select first_day from bounds)
+        union all
+        select user_id, day_number, night_on, registered_on, {{ carried | join(", ") }}
+        from running
+        where night_on is not null
     )
 
 select
@@ -115,11 +201,11 @@ select
     day_number - last_order_day as days_since_order,
     day_number - last_active_day as days_since_active,
     day_number - last_touch_day as days_since_touch,
-    purchase_day_count,
+    cast(purchase_day_count as bigint) as purchase_day_count,
     cast(
         (last_order_day - first_order_day) * 1.0 / nullif(purchase_day_count - 1, 0) as decimal(9, 2)
     ) as average_gap_days,
-    last_gap_days,
+    mod(last_ranked_gap, 100000) as last_gap_days,
     {%- for measure, lengths in windows.items() %}
         {%- for suffix in lengths | map("string") | map("replace", "", "_", 1) | list + [""] %}
             cast(
@@ -144,4 +230,3 @@ select
     cast(new_campaign_count as bigint) as campaign_count,
     {{ share("least(redemption_count, touch_count)", "touch_count") }} as response_share
 from summed
-where night_on is not null
