@@ -26,7 +26,7 @@ with
         {%- if is_incremental() %}
             select user_id, category, max(cumulative_amount) as cumulative_amount
             from {{ this }}
-            where activity_on < (select facts_from from clock)
+            where activity_on < (select facts_from from clock) and user_id in (select user_id from bought)
             group by user_id, category
         {%- else %}select user_id, category, cast(null as decimal(18, 2)) as cumulative_amount from days where false
         {%- endif %}

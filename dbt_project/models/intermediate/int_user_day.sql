@@ -1,5 +1,9 @@
 {{ windowed("activity_on", start="facts_from") }}
 
+{#- What is counted of events and of everything else alike. -#}
+{%- set counted = {"search_count": "activity = 'search'", "qualifying_count": is_activity("active")} -%}
+{%- for kind in activity_kinds() -%} {%- do counted.update({kind ~ "_count": is_activity(kind)}) -%} {%- endfor %}
+
 with
     clock as (select as_of, facts_from from {{ ref("int_clock") }}),
     activity as (
@@ -7,17 +11,26 @@ with
         from {{ ref("int_activity") }}
         where
             user_id is not null
-            and source_table not in ('users', 'order_items')
+            and source_table not in ('users', 'order_items', 'events')
             and activity_on >= (select facts_from from clock)
             and activity_on <= (select as_of from clock)
     ),
-    purchases as (
+    events as (
+        select user_id, activity_at, activity_on, activity, is_own
+        from {{ ref("int_activity") }}
+        where
+            user_id is not null
+            and source_table = 'events'
+            and activity_on >= (select facts_from from clock)
+            and activity_on <= (select as_of from clock)
+    ),
+    orders as (
         select order_id, user_id, ordered_on, amount, discount_amount, merchant_id, weekday, hour_of_day
         from {{ ref("int_order") }}
         where is_purchase and user_id is not null
     ),
     lines as (select order_id from {{ ref("stg_order_items") }} where not coalesce(is_return, false)),
-    touches as (
+    messages as (
         select user_id, campaign_id, activity_on as sent_on
         from {{ ref("int_activity") }}
         where activity = 'touch_sent' and campaign_id is not null
@@ -33,18 +46,41 @@ with
         where activity_on >= (select facts_from from clock)
     ),
 
-    activity_days as (
+    {#- What was the first time is asked of the whole history, but only of users with something new. -#}
+    purchases as (
+        select order_id, user_id, ordered_on, amount, discount_amount, merchant_id, weekday, hour_of_day
+        from orders
+        where user_id in (select user_id from orders where ordered_on >= (select facts_from from clock))
+    ),
+    touches as (
+        select user_id, campaign_id, sent_on
+        from messages
+        where user_id in (select user_id from messages where sent_on >= (select facts_from from clock))
+    ),
+
+    {#- Events are many and only counted; they are added up alone, before they meet the rest. -#}
+    event_days as (
         select
             user_id,
             activity_on,
             max(case when is_own then 1 else 0 end) as is_active,
             min(case when is_own then activity_at end) as first_active_at,
-            sum(case when {{ is_activity("active") }} then 1 else 0 end) as qualifying_count,
-            {%- for kind in activity_kinds() %}
-                sum(case when {{ is_activity(kind) }} then 1 else 0 end) as {{ kind }}_count,
+            {%- for name, condition in counted.items() %}
+                sum(case when {{ condition }} then 1 else 0 end) as {{ name }},
             {%- endfor %}
-            sum(case when activity = 'search' then 1 else 0 end) as search_count,
-            sum(case when source_table = 'events' then 1 else 0 end) as event_count,
+            count(*) as event_count
+        from events
+        group by user_id, activity_on
+    ),
+    other_days as (
+        select
+            user_id,
+            activity_on,
+            max(case when is_own then 1 else 0 end) as is_active,
+            min(case when is_own then activity_at end) as first_active_at,
+            {%- for name, condition in counted.items() %}
+                sum(case when {{ condition }} then 1 else 0 end) as {{ name }},
+            {%- endfor %}
             sum(case when activity = 'refund' then value else 0 end) as refund_amount,
             sum(case when activity = 'touch_sent' then 1 else 0 end) as touch_count,
             sum(case when activity = 'touch_opened' then 1 else 0 end) as open_count,
@@ -60,6 +96,36 @@ with
             sum(case when source_table = 'content' then 1 else 0 end) as content_count
         from activity
         group by user_id, activity_on
+    ),
+    activity_days as (
+        select
+            coalesce(event_days.user_id, other_days.user_id) as user_id,
+            coalesce(event_days.activity_on, other_days.activity_on) as activity_on,
+            greatest(coalesce(event_days.is_active, 0), coalesce(other_days.is_active, 0)) as is_active,
+            least(
+                coalesce(event_days.first_active_at, other_days.first_active_at),
+                coalesce(other_days.first_active_at, event_days.first_active_at)
+            ) as first_active_at,
+            {%- for name in counted %}
+                coalesce(event_days.{{ name }}, 0) + coalesce(other_days.{{ name }}, 0) as {{ name }},
+            {%- endfor %}
+            coalesce(event_days.event_count, 0) as event_count,
+            coalesce(other_days.refund_amount, 0) as refund_amount,
+            coalesce(other_days.touch_count, 0) as touch_count,
+            coalesce(other_days.open_count, 0) as open_count,
+            coalesce(other_days.click_count, 0) as click_count,
+            coalesce(other_days.unsubscribe_count, 0) as unsubscribe_count,
+            coalesce(other_days.complaint_count, 0) as complaint_count,
+            coalesce(other_days.redemption_count, 0) as redemption_count,
+            coalesce(other_days.payment_failure_count, 0) as payment_failure_count,
+            coalesce(other_days.cancelled_order_count, 0) as cancelled_order_count,
+            coalesce(other_days.ticket_count, 0) as ticket_count,
+            coalesce(other_days.referral_count, 0) as referral_count,
+            coalesce(other_days.feedback_count, 0) as feedback_count,
+            coalesce(other_days.content_count, 0) as content_count
+        from event_days
+        full outer join
+            other_days on event_days.user_id = other_days.user_id and event_days.activity_on = other_days.activity_on
     ),
     purchase_days as (
         select

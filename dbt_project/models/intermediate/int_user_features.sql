@@ -50,6 +50,10 @@
     {%- endfor -%}
     {%- do sums.append((measure, measure, 0)) -%}
 {%- endfor -%}
+{%- set sum_types = {} -%}
+{%- for name, measure, window in sums -%}
+    {%- do sum_types.update({measure: "decimal(18, 2)" if measure.endswith("_amount") else "bigint"}) -%}
+{%- endfor -%}
 {%- set carried = (extremes.keys() | list) + (sums | map("first") | list) -%}
 
 with
@@ -91,14 +95,13 @@ with
             user_id,
             {%- for column, how in extremes.items() %} {{ how }} ({{ column }}) as {{ column }}, {%- endfor %}
             {%- for name, measure, window in sums %}
-                {%- if window %}
-                    sum(
-                        case
-                            when day_number > (select first_day from bounds) - {{ window }} then {{ measure }} else 0
-                        end
-                    ) as {{ name }}
-                {%- else %} sum({{ measure }}) as {{ name }}
-                {%- endif %} {{- "," if not loop.last }}
+                {%- set value -%}
+                {%- if window -%}
+                    case when day_number > (select first_day from bounds) - {{ window }} then {{ measure }} else 0 end
+                {%- else -%} {{ measure }}
+                {%- endif -%}
+                {%- endset %}
+                cast(sum({{ value }}) as {{ sum_types[measure] }}) as {{ name }} {{- "," if not loop.last }}
             {%- endfor %}
         from days
         where day_number <= (select first_day from bounds)
@@ -209,8 +212,7 @@ select
     {%- for measure, lengths in windows.items() %}
         {%- for suffix in lengths | map("string") | map("replace", "", "_", 1) | list + [""] %}
             cast(
-                {{ measure }}{{ suffix ~ "d" if suffix }}
-                as {{ "decimal(18, 2)" if measure.endswith("_amount") else "bigint" }}
+                {{ measure }}{{ suffix ~ "d" if suffix }} as {{ sum_types[measure] }}
             ) as {{ measure }}{{ suffix ~ "d" if suffix }},
         {%- endfor %}
     {%- endfor %}
