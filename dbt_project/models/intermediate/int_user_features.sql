@@ -56,11 +56,8 @@
 {%- endfor -%}
 {%- set carried = (extremes.keys() | list) + (sums | map("first") | list) -%}
 
-with
-    users as (select user_id, known_from_on, known_to_on, registered_on from {{ ref("int_user") }}),
-    nights as (select night_on, day_number from {{ ref("int_night") }} where is_in_window),
-    bounds as (select min(day_number) as first_day, max(day_number) as last_day from nights),
-    days as (
+{#- Written out where it is read: a shared CTE would be a copy of all history. -#}
+{%- set days -%}
         select
             user_id,
             day_number,
@@ -76,9 +73,12 @@ with
                 , coalesce({{ measure }}, 0) as {{ measure }}
             {%- endfor %}
         from {{ ref("int_user_day") }}
-        where day_number <= (select last_day from bounds)
-    ),
+{%- endset %}
 
+with
+    users as (select user_id, known_from_on, known_to_on, registered_on from {{ ref("int_user") }}),
+    nights as (select night_on, day_number from {{ ref("int_night") }} where is_in_window),
+    bounds as (select min(day_number) as first_day, max(day_number) as last_day from nights),
     panel as (
         select users.user_id, nights.day_number, nights.night_on, users.registered_on
         from users
@@ -103,28 +103,37 @@ with
                 {%- endset %}
                 cast(sum({{ value }}) as {{ sum_types[measure] }}) as {{ name }} {{- "," if not loop.last }}
             {%- endfor %}
-        from days
+        from ({{ days }}) as days
         where day_number <= (select first_day from bounds)
         group by user_id
     ),
 
     {#- Later nights follow from it by what moves: a day enters every window on its date and leaves each when its length is over. -#}
-    moves as (
+    shifts as (
         {%- for shift in [0, 7, 30, 90, 365] %}
-            select
-                user_id,
-                day_number + {{ shift }} as day_number,
-                {%- for column in extremes %} {{ "null as " ~ column if shift else column }}, {%- endfor %}
-                {%- for name, measure, window in sums %}
-                    {{ measure if not shift else ("-" ~ measure if window == shift else "0") }} as {{ name }}
-                    {{- "," if not loop.last }}
-                {%- endfor %}
-            from days
-            where
-                day_number > (select first_day from bounds) - {{ shift }}
-                and day_number <= (select last_day from bounds) - {{ shift }}
-                {{ "union all" if not loop.last }}
+            select {{ shift }} as shift {{ "union all" if not loop.last }}
         {%- endfor %}
+    ),
+    moves as (
+        select
+            days.user_id,
+            days.day_number + shifts.shift as day_number,
+            {%- for column in extremes %}
+                case when shifts.shift = 0 then days.{{ column }} end as {{ column }},
+            {%- endfor %}
+            {%- for name, measure, window in sums %}
+                case
+                    when shifts.shift = 0
+                    then days.{{ measure }}
+                    {%- if window %} when shifts.shift = {{ window }} then - days.{{ measure }} {%- endif %}
+                    else 0
+                end as {{ name }} {{- "," if not loop.last }}
+            {%- endfor %}
+        from ({{ days }}) as days
+        inner join
+            shifts
+            on days.day_number + shifts.shift > (select first_day from bounds)
+            and days.day_number + shifts.shift <= (select last_day from bounds)
     ),
     stream as (
         select
