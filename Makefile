@@ -46,8 +46,9 @@ format: setup ## write the formats that `make check` asks for
 	$(BIN)/ruff format --quiet .
 	$(BIN)/sqlfmt --quiet --line-length 120 dbt_project userops_pipeline/sources
 
-bench: setup ## where the time of a full build and of one night goes
-	$(BIN)/python -m tests.bench.nightly
+bench: setup ## where a night's time goes, and our build beside other hands (SIZE=S, M or L; S takes minutes, L an hour or more)
+	$(if $(SIZE),,$(BIN)/python -m tests.bench.nightly)
+	$(BIN)/python -m tests.bench.scale $(or $(SIZE),S)
 
 soak: setup ## the long repetitions: 60 nights three ways, kills at every step
 	$(BIN)/python -m pytest -m soak

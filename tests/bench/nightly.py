@@ -7,14 +7,12 @@ parts as Dagster and dbt recorded them. Must not assert: machines differ, tests 
 
 import json
 import os
-import resource
-import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tests.bench import processes
 from userops_pipeline.core.home import PROJECT_DIR, Home, write_json
 
 LAST, BEFORE = "2017-12-31", "2017-12-30"
@@ -40,23 +38,11 @@ class Measured:
 
 
 def measure(name: str, home: Home, arguments: list[str]) -> Measured:
-    print(f"running: userops {' '.join(arguments)}", file=sys.stderr, flush=True)
-    begun = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "userops_pipeline.cli", *arguments],
-        env={**os.environ, "USEROPS_HOME": str(home.root)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    said = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - begun
-    if os.waitstatus_to_exitcode(status) != 0:
-        sys.exit(f"{name} failed:\n{said[-3000:]}")
-    cpu = usage.ru_utime + usage.ru_stime
-    return Measured(name, round(wall, 1), round(cpu, 1), round(usage.ru_maxrss / 2**20, 2), parts(home, wall))
+    try:
+        used = processes.run(["-m", "userops_pipeline.cli", *arguments], {"USEROPS_HOME": str(home.root)})
+    except processes.Failed as error:
+        sys.exit(f"{name} failed: {error}")
+    return Measured(name, used.wall, used.cpu, used.peak_gib, parts(home, used.wall))
 
 
 def parts(home: Home, wall: float) -> dict[str, float]:
@@ -101,10 +87,8 @@ def main() -> None:
     for part in measured[0].parts:
         print(f"  {part:{width - 2}}" + "".join(f"{entry.parts[part]:18.1f} {entry.parts[part] / entry.wall:6.0%} " for entry in measured))
     share = measured[1].wall / measured[0].wall
-    print(
-        f"\nincrement ÷ full build: {share:.2f}; cores: {os.cpu_count()}; peak of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB"
-    )
-    write_json(PROJECT_DIR / "data" / "bench" / "latest.json", {"increment_share": share, "rows": [asdict(entry) for entry in measured]})
+    print(f"\nincrement ÷ full build: {share:.2f}; cores: {os.cpu_count()}")
+    write_json(PROJECT_DIR / "data" / "bench" / "nightly.json", {"increment_share": share, "rows": [asdict(entry) for entry in measured]})
 
 
 if __name__ == "__main__":
