@@ -96,7 +96,7 @@ def in_pandas(inputs: Path, outputs: Path, as_of: date) -> None:
     bought = orders.query("ordered_on <= @night").groupby(["user_id", "ordered_on"])["cents"].agg(["size", "sum"])
     bought = bought.rename(columns={"size": "order_count", "sum": "cents"}).rename_axis(["user_id", "event_on"])
     days = pd.concat([seen, bought], axis=1).fillna(0).astype("int64").rename_axis(["user_id", "activity_on"]).reset_index()
-    days.rename(columns={"cents": "spend_amount"}).to_parquet(outputs / "user_days.parquet")
+    days.rename(columns={"cents": "spend_amount"}).to_parquet(outputs / "user_days.parquet", index=False)
 
     days = days.rename(columns={"cents": "spend_amount"})
     features = days.groupby("user_id")[list(MEASURES)].sum()
@@ -105,13 +105,13 @@ def in_pandas(inputs: Path, outputs: Path, as_of: date) -> None:
             recent = days[days["activity_on"] > night - timedelta(days=length)].groupby("user_id")[measure].sum()
             features[f"{measure}_{length}d"] = recent.reindex(features.index, fill_value=0)
     features["last_order_on"] = days[days["order_count"] > 0].groupby("user_id")["activity_on"].max()
-    features.reset_index().to_parquet(outputs / "features.parquet")
+    features.reset_index().to_parquet(outputs / "features.parquet", index=False)
     del days, features
 
     orders = orders.sort_values(["user_id", "ordered_at", "order_id"])
     orders["purchase_number"] = orders.groupby("user_id").cumcount() + 1
     orders["days_since_previous_purchase"] = orders.groupby("user_id")["ordered_on"].diff().dt.days.astype("Int64")
-    orders[["order_id", "purchase_number", "days_since_previous_purchase"]].to_parquet(outputs / "purchases.parquet")
+    orders[["order_id", "purchase_number", "days_since_previous_purchase"]].to_parquet(outputs / "purchases.parquet", index=False)
     del orders
 
     keys = ["device_id", "user_id"]
