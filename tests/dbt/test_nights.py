@@ -177,9 +177,9 @@ def test_nights_in_any_split_give_the_same_tables(at_once: tuple[Path, Path], tm
             ("device", "robot", "too_many_events", night(30)),
             ("user", "u6", "too_many_events", night(30)),
         ]
-        assert con.sql("select count(*) filter (where user_id = 'u5'), count(*) from intermediate.int_event where device_id in ('busy', 'robot')").fetchall() == [
-            (10_000, 10_000)
-        ]
+        assert con.sql(
+            "select count(*) filter (where user_id = 'u5'), count(*) from intermediate.int_event where device_id in ('busy', 'robot')"
+        ).fetchall() == [(10_000, 10_000)]
         assert con.sql("select max(night_on) from intermediate.int_user_features where user_id = 'u6'").fetchall() == [(night(29),)]
 
 

@@ -60,8 +60,16 @@ class User:
         at = [version for version in self.versions if version.known_on <= max(on, FIRST_ON)]
         return at[-1] if at and not at[-1].is_excluded and at[-1].registered_on <= on else None
 
+    def did(self) -> list[tuple[date, str]]:
+        """What counts of the activities: nobody looks at events of who is left out at the time, but purchases stay purchases."""
+        return [(on, name) for on, name in self.activities if name == "purchase" or not self._is_excluded(on)]
+
+    def _is_excluded(self, on: date) -> bool:
+        at = [version for version in self.versions if version.known_on <= max(on, self.versions[0].known_on)]
+        return at[-1].is_excluded
+
     def active_days(self, of: Definition) -> list[date]:
-        counts = Counter(on for on, name in self.activities if of.activities == "own" or name in of.activities)
+        counts = Counter(on for on, name in self.did() if of.activities == "own" or name in of.activities)
         return sorted(on for on in counts if sum(counts[on - timedelta(days=back)] for back in range(of.within_days)) >= of.minimum_count)
 
 
@@ -171,7 +179,7 @@ def walk(everybody: list[User], of: Definition) -> tuple[dict[tuple[date, str], 
     by_value: Counter[tuple[date, str, str, str]] = Counter()
     for user in everybody:
         days, first_purchase = user.active_days(of), min((on for on, name in user.activities if name == "purchase"), default=None)
-        own = {on: {name for day, name in user.activities if day == on} for on, _ in user.activities}
+        own = {on: {name for day, name in user.did() if day == on} for on, _ in user.did()}
         earlier = [FIRST_ON - timedelta(days=back) for back in range(500, 0, -1)]
         was_known = any(user.known(on) for on in earlier)
         before = standing(user, days, FIRST_ON - timedelta(days=1), of)
