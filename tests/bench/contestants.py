@@ -5,7 +5,7 @@ per table of TABLES, and is measured from outside. Add a contestant as a functio
 Must not be quicker by being wrong: `scale` compares every table with ours, row by row, and refuses a difference.
 
 The definitions are those of the models' YAML: a session ends after 30 minutes without an event, goes on over one midnight and ends at the
-next; a window of n days ends with the night; purchases are numbered by time, then order.
+next; heartbeats are not counted; a window of n days ends with the night; purchases are numbered by time, then order.
 """
 
 import sys
@@ -54,7 +54,7 @@ def by_hand(inputs: Path, outputs: Path, as_of: date) -> None:
             f"""create table days as
             with stream as (
                 select user_id, event_on as activity_on, 1 as event_count, 0 as order_count, 0::decimal(18, 2) as spend_amount
-                from events where user_id is not null and event_on <= date '{as_of}'
+                from events where user_id is not null and event_name <> 'heartbeat' and event_on <= date '{as_of}'
                 union all
                 select user_id, ordered_on, 0, 1, amount from orders where ordered_on <= date '{as_of}'
             )
@@ -90,9 +90,8 @@ def in_pandas(inputs: Path, outputs: Path, as_of: date) -> None:
     orders["ordered_on"] = pd.to_datetime(orders["ordered_on"])
     orders["cents"] = (orders["amount"].astype(float) * 100).round().astype("int64")
 
-    seen = (
-        events[["user_id", "event_on"]].dropna().query("event_on <= @night").groupby(["user_id", "event_on"]).size().rename("event_count")
-    )
+    seen = events.loc[events["event_name"] != "heartbeat", ["user_id", "event_on"]].dropna().query("event_on <= @night")
+    seen = seen.groupby(["user_id", "event_on"]).size().rename("event_count")
     bought = orders.query("ordered_on <= @night").groupby(["user_id", "ordered_on"])["cents"].agg(["size", "sum"])
     bought = bought.rename(columns={"size": "order_count", "sum": "cents"}).rename_axis(["user_id", "event_on"])
     days = pd.concat([seen, bought], axis=1).fillna(0).astype("int64").rename_axis(["user_id", "activity_on"]).reset_index()
@@ -163,7 +162,7 @@ def in_polars(inputs: Path, outputs: Path, as_of: date) -> None:
         "sessions",
     )
     seen = (
-        events.filter(pl.col("user_id").is_not_null(), pl.col("event_on") <= as_of)
+        events.filter(pl.col("user_id").is_not_null(), pl.col("event_name") != "heartbeat", pl.col("event_on") <= as_of)
         .group_by("user_id", pl.col("event_on").alias("activity_on"))
         .agg(pl.len().cast(pl.Int64).alias("event_count"))
     )
