@@ -17,6 +17,7 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 
 from userops_pipeline.core import contract
+from userops_pipeline.core.warehouse import EVERYTHING
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 FIRST_ON = date(2024, 1, 1)
@@ -91,6 +92,7 @@ def open_shop(path: Path) -> None:
     order(con, 904, "old", on=-70, arrived=0)
     order(con, 905, "older", on=-200, arrived=0)
     order(con, 906, "older", on=33, arrived=38)  # came back; known five nights late
+    order(con, 907, "older", on=-150, arrived=36)  # from before the first night, delivered later
     insert(con, "users", night(34), user_id="old", registered_at=f"{night(-300)} 12:00:00", birth_date="2006-01-20", plan="paid")
     # Devices: seen without a user, seen earlier than first told, linked, of a test user.
     event(con, 3, on=30, arrived=30, device="tablet")
@@ -112,13 +114,13 @@ def open_shop(path: Path) -> None:
     con.close()
 
 
-def build(path: Path, as_of: int, window_from: int, *, tests: bool = False) -> Path:
+def build(path: Path, as_of: int, window_from: int | None, *, tests: bool = False) -> Path:
     """One dbt build of the shop; gives the folder of compiled SQL."""
     with duckdb.connect(str(path)) as con:
         con.execute(
             "create or replace table raw.clock as select cast(? as date) as as_of, cast(? as date) as window_from, "
             "cast(? as date) as first_on, cast(? as varchar) as business_zone",
-            [night(as_of), night(window_from), FIRST_ON, ZONE],
+            [night(as_of), EVERYTHING if window_from is None else night(window_from), FIRST_ON, ZONE],
         )
     os.environ["USEROPS_WAREHOUSE"] = str(path)
     target = path.with_suffix("")
@@ -151,19 +153,20 @@ def at_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The shop built in one go, with its data tests."""
     path = tmp_path_factory.mktemp("at_once") / "shop.duckdb"
     open_shop(path)
-    return path, build(path, as_of=39, window_from=0, tests=True)
+    return path, build(path, as_of=39, window_from=None, tests=True)
 
 
 def test_nights_in_any_split_give_the_same_tables(at_once: tuple[Path, Path], tmp_path: Path) -> None:
     path = tmp_path / "shop.duckdb"
     open_shop(path)
-    build(path, as_of=30, window_from=0)
+    build(path, as_of=30, window_from=None)
     build(path, as_of=31, window_from=31)
     before = tables(path)
     build(path, as_of=32, window_from=25)  # a late order
     assert tables(path) != before
     build(path, as_of=31, window_from=25)  # a past night again: what came later is gone
     assert tables(path) == before
+    build(path, as_of=36, window_from=-150)  # an order from before the first night
     build(path, as_of=39, window_from=2)  # the rest at once, back to the order that changed
     assert tables(path) == tables(at_once[0])
     assert tables(path)["marts.user_lifecycle_history"][0] > 8

@@ -22,6 +22,7 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 
 from userops_pipeline.core import contract
+from userops_pipeline.core.warehouse import EVERYTHING
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 FIRST_ON, AS_OF = date(2024, 1, 1), date(2024, 5, 10)
@@ -121,7 +122,7 @@ def write_raw(path: Path, everybody: list[User]) -> None:
             con.execute(f"create table raw.{table.name} as {contract.empty_select(table)}")
         con.execute("create table raw.load_accounting (source_name varchar, table_name varchar, arrived_on date, rows_in bigint, rows_kept bigint, rows_quarantined bigint, rows_duplicate bigint)")  # fmt: skip
         con.execute("create table raw.clock as select cast(? as date) as as_of, cast(? as date) as window_from, cast(? as date) as first_on, 'UTC' as business_zone",
-                    [AS_OF, FIRST_ON, FIRST_ON])  # fmt: skip
+                    [AS_OF, EVERYTHING, FIRST_ON])  # fmt: skip
         for name, table_rows in rows.items():
             for number, row in enumerate(table_rows):
                 full = {**row, "source_name": "shop", "source_file": "f", "source_row": number}

@@ -21,6 +21,7 @@ import duckdb
 import pytest
 
 from userops_pipeline.core import contract
+from userops_pipeline.core.warehouse import EVERYTHING
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 AS_OF, FIRST_ON, ZONE = "2024-05-31", "2024-01-01", "Asia/Shanghai"
@@ -88,7 +89,7 @@ def write_raw(database: duckdb.DuckDBPyConnection) -> None:
         "1::bigint as rows_in, 1::bigint as rows_kept, 0::bigint as rows_quarantined, 0::bigint as rows_duplicate"
     )
     database.execute(
-        f"create table raw.clock as select date '{AS_OF}' as as_of, date '{FIRST_ON}' as window_from, date '{FIRST_ON}' as first_on, '{ZONE}' as business_zone"
+        f"create table raw.clock as select date '{AS_OF}' as as_of, date '{EVERYTHING}' as window_from, date '{FIRST_ON}' as first_on, '{ZONE}' as business_zone"
     )
     tests = ("a_test_user", "a_silent_test_user")
     add(

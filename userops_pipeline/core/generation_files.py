@@ -41,7 +41,7 @@ OWN_TABLES = {
             columns=(
                 ColumnDoc("generation_id", "VARCHAR", "Name of the generation: its night and a hash of its content"),
                 ColumnDoc("as_of", "DATE", "Business date the tables are true for"),
-                ColumnDoc("window_from", "DATE", "First business date that this build computed again"),
+                ColumnDoc("window_from", "DATE", "First night that this build computed again"),
                 ColumnDoc("first_on", "DATE", "First business date of the source"),
                 ColumnDoc("published_at", "TIMESTAMP", "When the generation was written (UTC)"),
                 ColumnDoc("sources", "VARCHAR", "Sources behind it, separated by commas"),

@@ -23,9 +23,13 @@ from userops_pipeline.core.lake import accounting_scan, raw_scan
 from userops_pipeline.core.source import Source
 
 
+# The window of a build from nothing: facts of any age.
+EVERYTHING = date.min
+
+
 @dataclass(frozen=True)
 class Clock:
-    """The night a build is for, and the first business date it must recompute."""
+    """The night a build is for, and the first business date it must recompute: `EVERYTHING` where it starts anew."""
 
     as_of: date
     window_from: date
@@ -88,11 +92,10 @@ def prepare_build(home: Home, sources: list[Source], as_of: date, *, full: bool 
         raise UserOpsError(f"The lake holds no night up to {as_of}; run `userops nightly --date {as_of}` or a later date first.")
     included, dirty_from, project = _included(home)
     first_on = min(source.first_night for source in sources)
-    earliest = min(night.window_from for night in target.values())
     if full or not included or project != project_hash():
         home.warehouse.unlink(missing_ok=True)
         home.warehouse.with_name(home.warehouse.name + ".wal").unlink(missing_ok=True)
-        window_from, full = earliest, True
+        window_from, full = EVERYTHING, True
     else:
         reaches: list[date] = [as_of, *([dirty_from] if dirty_from else [])]
         for key in included.keys() | target.keys():
@@ -102,7 +105,7 @@ def prepare_build(home: Home, sources: list[Source], as_of: date, *, full: bool 
                 assert night is not None
                 reaches.append(night.window_from)
             elif old.content_hash != new.content_hash:
-                reaches.append(earliest)
+                reaches.append(EVERYTHING)
         window_from = min(reaches)
     clock = Clock(as_of, window_from, first_on, sources[0].business_zone, full)
     with _open(home) as connection:

@@ -50,7 +50,7 @@ def publish_asset(shop: Shop) -> dg.AssetsDefinition:
                 connection,
                 tables=[generations.PublishedTable(node["schema"], name) for name, node in models.items()],
                 as_of=as_of,
-                window_from=clock.window_from,
+                window_from=max(clock.window_from, clock.first_on),
                 first_on=clock.first_on,
                 sources=[source.name for source in shop.sources],
                 business_zone=clock.business_zone,

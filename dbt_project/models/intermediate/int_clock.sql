@@ -4,9 +4,9 @@ select
     as_of,
     greatest(window_from, first_on) as window_from,
     first_on,
-    case when window_from <= first_on then cast('0001-01-01' as date) else window_from end as facts_from,
+    window_from as facts_from,
     case
-        when window_from <= first_on then cast('0001-01-01' as date) else {{ days_after("window_from", -1) }}
+        when window_from = cast('0001-01-01' as date) then window_from else {{ days_after("window_from", -1) }}
     end as sessions_from,
     business_zone
 from clock
