@@ -69,6 +69,10 @@ class Home:
         return self.root / "warehouse" / "dbt"
 
     @property
+    def spark(self) -> Path:
+        return self.root / "warehouse" / "spark"
+
+    @property
     def data_docs(self) -> Path:
         return self.root / "warehouse" / "data_docs"
 

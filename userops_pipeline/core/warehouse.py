@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -18,6 +18,7 @@ import duckdb
 
 from userops_pipeline.core import contract
 from userops_pipeline.core.conform import Night, conformed_nights
+from userops_pipeline.core.engine import Columns, engine, show
 from userops_pipeline.core.home import DBT_PROJECT_DIR, Home, UserOpsError
 from userops_pipeline.core.lake import accounting_scan, raw_scan
 from userops_pipeline.core.source import Source
@@ -40,7 +41,7 @@ class Clock:
 
 def project_hash() -> str:
     """Changes when anything the tables follow from, beside the data, changes: models, macros, rules, tests, contract, engine."""
-    digest = hashlib.sha256(duckdb.__version__.encode())
+    digest = hashlib.sha256(f"{engine()} {duckdb.__version__}".encode())
     files = [contract.CONTRACT_FILE, DBT_PROJECT_DIR / "dbt_project.yml"]
     for folder in ("models", "macros", "tests"):
         files += [path for path in (DBT_PROJECT_DIR / folder).rglob("*") if path.suffix in (".sql", ".yml")]
@@ -82,7 +83,8 @@ def prepare_build(home: Home, sources: list[Source], as_of: date, *, full: bool 
 
     The window follows from what differs between the nights the warehouse was built from and the nights the lake holds up to `as_of`:
     an added or removed night reaches back to its own earliest change, a night whose content changed to the beginning. A changed
-    project (a rule, a model) or a first build starts from an empty file.
+    project (a rule, a model) or a first build starts from an empty file, and so does one on Spark after a build that died: Parquet has
+    no transactions.
 
     Raises:
         UserOpsError: the lake holds no night up to `as_of`.
@@ -92,7 +94,7 @@ def prepare_build(home: Home, sources: list[Source], as_of: date, *, full: bool 
         raise UserOpsError(f"The lake holds no night up to {as_of}; run `userops nightly --date {as_of}` or a later date first.")
     included, dirty_from, project = _included(home)
     first_on = min(source.first_night for source in sources)
-    if full or not included or project != project_hash():
+    if full or not included or project != project_hash() or (engine() == "spark" and dirty_from):
         home.warehouse.unlink(missing_ok=True)
         home.warehouse.with_name(home.warehouse.name + ".wal").unlink(missing_ok=True)
         window_from, full = EVERYTHING, True
@@ -131,8 +133,8 @@ def prepare_build(home: Home, sources: list[Source], as_of: date, *, full: bool 
     return clock
 
 
-def finish_build(home: Home, as_of: date) -> None:
-    """Remember, after dbt succeeded, from which nights the warehouse was built."""
+def finish_build(home: Home, as_of: date, handed_over: Mapping[tuple[str, str], Columns] | None = None) -> None:
+    """Remember, after dbt succeeded, from which nights the warehouse was built, and show the tables that Spark handed over."""
     nights = [
         {
             "source": night.source,
@@ -144,6 +146,7 @@ def finish_build(home: Home, as_of: date) -> None:
         if night.night <= as_of
     ]
     with _open(home) as connection:
+        show(home, connection, handed_over or {})
         connection.execute("update raw.built set nights = ?, dirty_from = null, project_hash = ?", [json.dumps(nights), project_hash()])
 
 

@@ -6,7 +6,6 @@ Add here when the record of a generation should hold more; how it is written, pr
 
 import base64
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -17,13 +16,12 @@ from userops_pipeline.defs import gate, transform
 from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, earlier_nights, partition_range
 
 GENERATION = dg.AssetKey(["published", "generation"])
-PUBLISHED_SCHEMAS = ("marts", "exports")
 
 
 def publish_asset(shop: Shop) -> dg.AssetsDefinition:
     """The generation, after every published model."""
     manifest = transform.manifest_of(shop.home)
-    models = _published_models(manifest)
+    models = transform.published_models(manifest)
 
     @dg.asset(
         key=GENERATION,
@@ -79,14 +77,6 @@ def publish_asset(shop: Shop) -> dg.AssetsDefinition:
         )
 
     return generation
-
-
-def _published_models(manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    return {
-        node["name"]: node
-        for node in sorted(manifest["nodes"].values(), key=lambda node: node["name"])
-        if node["resource_type"] == "model" and node["schema"] in PUBLISHED_SCHEMAS
-    }
 
 
 def _pictures(connection: Any, as_of: Any) -> dict[str, dg.MetadataValue]:

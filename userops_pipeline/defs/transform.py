@@ -5,6 +5,7 @@ Add here when Dagster should show more of dbt; a table or a rule belongs into db
 """
 
 import contextlib
+import dataclasses
 import json
 import os
 import time
@@ -18,12 +19,13 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, dbt_assets
 from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
-from userops_pipeline.core import generations, rulebook, warehouse
+from userops_pipeline.core import engine, generations, rulebook, warehouse
 from userops_pipeline.core.faults import crash_point
 from userops_pipeline.core.home import DBT_PROJECT_DIR, Home, UserOpsError, write_json
 from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, partition_range
 from userops_pipeline.destinations import registry
 
+PUBLISHED_SCHEMAS = ("marts", "exports")
 GROUPS = {"staging": "build_staging", "intermediate": "build_intermediate", "marts": "build_marts", "exports": "build_exports"}
 
 
@@ -36,6 +38,8 @@ class BuildConfig(dg.Config):
 def _environment(home: Home) -> dict[str, str]:
     return {
         "USEROPS_WAREHOUSE": str(home.warehouse),
+        "USEROPS_SPARK": str(home.spark),
+        "DBT_TARGET": engine.engine(),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DBT_PROFILES_DIR": str(DBT_PROJECT_DIR),
         "DBT_PROJECT_DIR": str(DBT_PROJECT_DIR),
@@ -137,6 +141,8 @@ def build_assets(shop: Shop) -> dg.AssetsDefinition:
         clock = warehouse.prepare_build(shop.home, list(shop.sources), as_of, full=config.full_refresh)
         whole = "everything" if clock.full else "this night only" if clock.window_from == as_of else f"from {clock.window_from} on"
         context.log.info(f"clock: as of {as_of}, rebuilding {whole}")
+        if engine.engine() == "spark":
+            _on_spark(shop.home, engine.before_build(shop.home, **dataclasses.asdict(clock)))
         crash_point("build:before_dbt")
         results = _build(shop.home, context)
         yield from _events(shop.home, manifest, results, context)
@@ -148,9 +154,40 @@ def build_assets(shop: Shop) -> dg.AssetsDefinition:
                 f"The build failed at {len(failed)} model(s) or test(s): {names}. Nothing is published; yesterday's tables stay."
             )
         crash_point("build:after_dbt")
-        warehouse.finish_build(shop.home, as_of)
+        published = _published_columns(manifest) if engine.engine() == "spark" else {}
+        if published:
+            _on_spark(shop.home, engine.after_build(shop.home, published))
+        warehouse.finish_build(shop.home, as_of, published)
 
     return build
+
+
+def _on_spark(home: Home, statements: list[str]) -> None:
+    """Run statements through dbt's connection, wherever its target points.
+
+    Raises:
+        dg.Failure: Spark refused one; the sentence is its own.
+    """
+    outcome = _invoke(home, ["--quiet", "run-operation", "run_statements", "--args", json.dumps({"statements": statements})])
+    if not outcome.success:
+        failed = [result.message for result in outcome.result.results] if outcome.result else [outcome.exception]
+        raise dg.Failure(f"Spark refused what the home told it: {' '.join(str(failed[0]).split())[:600]}")
+
+
+def published_models(manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The models that a generation holds, by name."""
+    return {
+        node["name"]: node
+        for node in sorted(manifest["nodes"].values(), key=lambda node: node["name"])
+        if node["resource_type"] == "model" and node["schema"] in PUBLISHED_SCHEMAS
+    }
+
+
+def _published_columns(manifest: Mapping[str, Any]) -> dict[tuple[str, str], engine.Columns]:
+    return {
+        (node["schema"], name): {column: declared["data_type"] for column, declared in node["columns"].items()}
+        for name, node in published_models(manifest).items()
+    }
 
 
 def _refuse_wrong_rules(home: Home, context: dg.AssetExecutionContext) -> None:

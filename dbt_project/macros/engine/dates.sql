@@ -8,6 +8,10 @@
     cast(timezone({{ zone }}, timezone('UTC', {{ timestamp }})) as date)
 {%- endmacro %}
 
+{% macro spark__business_date(timestamp, zone) -%}
+    cast(convert_timezone('UTC', {{ zone }}, {{ timestamp }}) as date)
+{%- endmacro %}
+
 {#- The hour 0..23 of a UTC timestamp in the zone of that name. -#}
 {% macro business_hour(timestamp, zone) -%}
     {{ return(adapter.dispatch("business_hour", "userops")(timestamp, zone)) }}
@@ -17,15 +21,23 @@
     cast(extract(hour from timezone({{ zone }}, timezone('UTC', {{ timestamp }}))) as integer)
 {%- endmacro %}
 
+{% macro spark__business_hour(timestamp, zone) -%}
+    hour(convert_timezone('UTC', {{ zone }}, {{ timestamp }}))
+{%- endmacro %}
+
 {#- The day of the week of a date: Monday is 1, Sunday is 7. -#}
 {% macro iso_weekday(date) -%} {{ return(adapter.dispatch("iso_weekday", "userops")(date)) }} {%- endmacro %}
 
 {% macro duckdb__iso_weekday(date) -%} cast(isodow({{ date }}) as integer) {%- endmacro %}
 
+{% macro spark__iso_weekday(date) -%} cast(weekday({{ date }}) + 1 as integer) {%- endmacro %}
+
 {#- The date that many days later (earlier when negative). -#}
 {% macro days_after(date, days) -%} {{ return(adapter.dispatch("days_after", "userops")(date, days)) }} {%- endmacro %}
 
 {% macro duckdb__days_after(date, days) -%} cast({{ date }} + cast({{ days }} as integer) as date) {%- endmacro %}
+
+{% macro spark__days_after(date, days) -%} date_add({{ date }}, cast({{ days }} as integer)) {%- endmacro %}
 
 {#- Whole days from one date to another, as a bigint. -#}
 {% macro days_between(from_date, to_date) -%}
@@ -33,6 +45,10 @@
 {%- endmacro %}
 
 {% macro duckdb__days_between(from_date, to_date) -%} cast({{ to_date }} - {{ from_date }} as bigint) {%- endmacro %}
+
+{% macro spark__days_between(from_date, to_date) -%}
+    cast(datediff({{ to_date }}, {{ from_date }}) as bigint)
+{%- endmacro %}
 
 {#- Every date from one to another as a relation with the column `night_on`; both bounds are columns of `relation`. -#}
 {% macro nights(relation, from_column, to_column) -%}
@@ -42,6 +58,13 @@
 {% macro duckdb__nights(relation, from_column, to_column) -%}
     select cast(unnest(generate_series({{ from_column }}, {{ to_column }}, interval 1 day)) as date) as night_on
     from {{ relation }}
+{%- endmacro %}
+
+{#- Spark's sequence refuses to run backwards. -#}
+{% macro spark__nights(relation, from_column, to_column) -%}
+    select explode(sequence({{ from_column }}, {{ to_column }}, interval 1 day)) as night_on
+    from {{ relation }}
+    where {{ from_column }} <= {{ to_column }}
 {%- endmacro %}
 
 {#- The date that many whole years later; a 29 February falls on the 28th in years without one. -#}

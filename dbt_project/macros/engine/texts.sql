@@ -12,6 +12,17 @@
     )
 {%- endmacro %}
 
+{% macro spark__json_object(pairs) -%}
+    to_json(
+        named_struct(
+            {%- for name, expression in pairs %}
+                {{ text_literal(name) }}, {{ expression }}{{ ", " if not loop.last }}
+            {% endfor -%}
+        ),
+        map('ignoreNullFields', 'false', 'timestampNTZFormat', 'yyyy-MM-dd HH:mm:ss')
+    )
+{%- endmacro %}
+
 {#- The values of a group as one text in the given order. -#}
 {% macro listagg(expression, separator, order_by) -%}
     {{ return(adapter.dispatch("listagg", "userops")(expression, separator, order_by)) }}
@@ -21,12 +32,22 @@
     string_agg({{ expression }}, {{ text_literal(separator) }} order by {{ order_by }})
 {%- endmacro %}
 
+{% macro spark__listagg(expression, separator, order_by) -%}
+    listagg({{ expression }}, {{ text_literal(separator) }}) within group (order by {{ order_by }})
+{%- endmacro %}
+
 {#- A SQL text literal of any text. -#}
-{% macro text_literal(text) -%} {{ return("'" ~ text | string | replace("'", "''") ~ "'") }} {%- endmacro %}
+{% macro text_literal(text) -%} {{ return(adapter.dispatch("text_literal", "userops")(text)) }} {%- endmacro %}
+
+{% macro duckdb__text_literal(text) -%} {{ return("'" ~ text | string | replace("'", "''") ~ "'") }} {%- endmacro %}
+
+{% macro spark__text_literal(text) -%}
+    {{ return("'" ~ text | string | replace("\\", "\\\\") | replace("'", "\\'") ~ "'") }}
+{%- endmacro %}
 
 {#- A text that sorts like a non-negative amount and, where amounts tie, like the text behind it: its max carries the text of the greatest. -#}
 {% macro ranked_text(amount, text) -%}
-    lpad(cast(cast({{ amount }} * 100 as bigint) as varchar), 18, '0') || {{ text }}
+    lpad(cast(cast({{ amount }} * 100 as bigint) as string), 18, '0') || {{ text }}
 {%- endmacro %}
 
 {#- The two parts of a ranked text. -#}

@@ -4,7 +4,7 @@
 {%- endmacro %}
 
 {#-
-    The CTEs of one funnel over a relation `stream` (user_id, object columns, activity_at, activity_on, activity_key): one CTE per step,
+    The CTEs of one funnel over a relation `acts` (user_id, object columns, activity_at, activity_on, activity_key): one CTE per step,
     named <funnel>_<number>, with one row per entry that reached it. An entry is a user, or a user and an object; it begins with the first
     activity that fits step 1. Every further step is the earliest fitting activity that is none of the steps before, not earlier than the
     step before, and within its days of it (business dates). Of activities at the same instant the lowest key comes first.
@@ -12,15 +12,15 @@
 {% macro funnel_steps(funnel) -%}
     {%- set object = funnel.get("object", "object_id") -%}
     {%- set holds_object = funnel["unit"] == "user_object" -%}
-    {%- set entry = "stream.user_id, stream." ~ object if holds_object else "stream.user_id" -%}
+    {%- set entry = "acts.user_id, acts." ~ object if holds_object else "acts.user_id" -%}
     {%- for step in funnel["steps"] %}
         {%- set number = loop.index %}
         {{ funnel["name"] }}_{{ number }}_found as (
             select
                 {%- if number == 1 %}
-                    stream.user_id,
-                    {{ "stream." ~ object if holds_object else "cast(null as varchar)" }} as object_id,
-                    stream.activity_on as entry_on,
+                    acts.user_id,
+                    {{ "acts." ~ object if holds_object else "cast(null as string)" }} as object_id,
+                    acts.activity_on as entry_on,
                 {%- else %}
                     previous.user_id,
                     previous.object_id,
@@ -30,35 +30,35 @@
                 {%- endif %}
                 {{
                     (
-                        days_between("previous.activity_on", "stream.activity_on")
+                        days_between("previous.activity_on", "acts.activity_on")
                         if number > 1
                         else "cast(null as bigint)"
                     )
                 }} as days,
-                stream.activity_at,
-                stream.activity_on,
-                stream.activity_key as key_{{ number }},
+                acts.activity_at,
+                acts.activity_on,
+                acts.activity_key as key_{{ number }},
                 row_number() over (
                     partition by {{ "previous.user_id, previous.object_id" if number > 1 else entry }}
-                    order by stream.activity_at, stream.activity_key
+                    order by acts.activity_at, acts.activity_key
                 ) as fit_rank
             {%- if number == 1 %}
-                from stream
-                where ({{ step["when"] }}) {%- if holds_object %} and stream.{{ object }} is not null {%- endif %}
+                from acts
+                where ({{ step["when"] }}) {%- if holds_object %} and acts.{{ object }} is not null {%- endif %}
             {%- else %}
                 from {{ funnel["name"] }}_{{ number - 1 }} as previous
                 inner join
                     (
                         select user_id, {{ object }}, activity_at, activity_on, activity_key
-                        from stream
+                        from acts
                         where ({{ step["when"] }})
-                    ) as stream
-                    on previous.user_id = stream.user_id
-                    and previous.activity_at <= stream.activity_at
-                    and stream.activity_on <= {{ days_after("previous.activity_on", step["within_days"]) }}
-                    {%- if step.get("same_object") %} and previous.object_id = stream.{{ object }}
+                    ) as acts
+                    on previous.user_id = acts.user_id
+                    and previous.activity_at <= acts.activity_at
+                    and acts.activity_on <= {{ days_after("previous.activity_on", step["within_days"]) }}
+                    {%- if step.get("same_object") %} and previous.object_id = acts.{{ object }}
                     {%- endif %}
-                    {%- for earlier in range(1, number) %} and previous.key_{{ earlier }} <> stream.activity_key
+                    {%- for earlier in range(1, number) %} and previous.key_{{ earlier }} <> acts.activity_key
                     {%- endfor %}
             {%- endif %}
         ),

@@ -21,8 +21,8 @@
             {{ "union all " if not loop.last }}
     {%- else %}
         select
-            {{ "cast(null as varchar) as audience" }}
-            {%- for column in columns %}, cast(null as varchar) as {{ column }}
+            {{ "cast(null as string) as audience" }}
+            {%- for column in columns %}, cast(null as string) as {{ column }}
             {%- endfor %}
         where false
     {%- endfor %}

@@ -1,12 +1,14 @@
+{{ read_often() }}
+
 with
     clock as (select business_zone from {{ ref("int_clock") }}),
     merges as (select user_id, survivor_id from {{ ref("int_user_merge") }}),
-    stream as (
+    acts as (
         select
             'users' as source_table,
             user_id as activity_id,
             user_id as user_id,
-            cast(null as varchar) as device_id,
+            cast(null as string) as device_id,
             registered_at as activity_at,
             {{ business_date("registered_at", "(select business_zone from clock)") }} as activity_on,
             'registered' as activity,
@@ -48,14 +50,14 @@ with
             'orders' as source_table,
             order_id as activity_id,
             user_id as user_id,
-            cast(null as varchar) as device_id,
+            cast(null as string) as device_id,
             ordered_at as activity_at,
             ordered_on as activity_on,
             case when is_purchase then 'purchase' else 'order_' || status end as activity,
             true as is_own,
             'order' as object_type,
             order_id as object_id,
-            cast(null as varchar) as campaign_id,
+            cast(null as string) as campaign_id,
             cast(amount as decimal(18, 2)) as value
         from {{ ref("int_order") }}
         union all
@@ -63,14 +65,14 @@ with
             'order_items' as source_table,
             order_items.order_item_id as activity_id,
             orders.user_id as user_id,
-            cast(null as varchar) as device_id,
+            cast(null as string) as device_id,
             order_items.ordered_at as activity_at,
             order_items.ordered_on as activity_on,
             'product_bought' as activity,
             true as is_own,
             'product' as object_type,
             order_items.product_id as object_id,
-            cast(null as varchar) as campaign_id,
+            cast(null as string) as campaign_id,
             cast(order_items.amount as decimal(18, 2)) as value
         from {{ ref("stg_order_items") }} as order_items
         left join {{ ref("int_order") }} as orders on order_items.order_id = orders.order_id
@@ -80,14 +82,14 @@ with
             'payments' as source_table,
             payment_id as activity_id,
             user_id as user_id,
-            cast(null as varchar) as device_id,
+            cast(null as string) as device_id,
             attempted_at as activity_at,
             attempted_on as activity_on,
             'payment_' || outcome as activity,
             true as is_own,
             'order' as object_type,
             order_id as object_id,
-            cast(null as varchar) as campaign_id,
+            cast(null as string) as campaign_id,
             cast(amount as decimal(18, 2)) as value
         from {{ ref("stg_payments") }}
         union all
@@ -95,14 +97,14 @@ with
             'refunds' as source_table,
             refund_id as activity_id,
             user_id as user_id,
-            cast(null as varchar) as device_id,
+            cast(null as string) as device_id,
             refunded_at as activity_at,
             refunded_on as activity_on,
             'refund' as activity,
             false as is_own,
             'order' as object_type,
             order_id as object_id,
-            cast(null as varchar) as campaign_id,
+            cast(null as string) as campaign_id,
             cast(amount as decimal(18, 2)) as value
         from {{ ref("stg_refunds") }}
         union all
@@ -110,7 +112,7 @@ with
             'touches' as source_table,
             touch_id as activity_id,
             user_id as user_id,
-            cast(null as varchar) as device_id,
+            cast(null as string) as device_id,
             sent_at as activity_at,
             sent_on as activity_on,
             'touch_sent' as activity,
@@ -125,7 +127,7 @@ with
             'touches' as source_table,
             touch_id as activity_id,
             user_id as user_id,
-            cast(null as varchar) as device_id,
+            cast(null as string) as device_id,
             greatest(opened_at, sent_at) as activity_at,
             {{ business_date("greatest(opened_at, sent_at)", "(select business_zone from clock)") }} as activity_on,
             'touch_opened' as activity,
@@ -141,7 +143,7 @@ with
             'touches' as source_table,
             touch_id as activity_id,
             user_id as user_id,
-            cast(null as varchar) as device_id,
+            cast(null as string) as device_id,
             greatest(clicked_at, sent_at) as activity_at,
             {{ business_date("greatest(clicked_at, sent_at)", "(select business_zone from clock)") }} as activity_on,
             'touch_clicked' as activity,
@@ -157,7 +159,7 @@ with
             'touches' as source_table,
             touch_id as activity_id,
             user_id as user_id,
-            cast(null as varchar) as device_id,
+            cast(null as string) as device_id,
             greatest(converted_at, sent_at) as activity_at,
             {{ business_date("greatest(converted_at, sent_at)", "(select business_zone from clock)") }} as activity_on,
             'touch_converted' as activity,
@@ -173,7 +175,7 @@ with
             'touches' as source_table,
             touch_id as activity_id,
             user_id as user_id,
-            cast(null as varchar) as device_id,
+            cast(null as string) as device_id,
             greatest(unsubscribed_at, sent_at) as activity_at,
             {{ business_date("greatest(unsubscribed_at, sent_at)", "(select business_zone from clock)") }}
             as activity_on,
@@ -190,7 +192,7 @@ with
             'touches' as source_table,
             touch_id as activity_id,
             user_id as user_id,
-            cast(null as varchar) as device_id,
+            cast(null as string) as device_id,
             greatest(complained_at, sent_at) as activity_at,
             {{ business_date("greatest(complained_at, sent_at)", "(select business_zone from clock)") }} as activity_on,
             'touch_complained' as activity,
@@ -206,7 +208,7 @@ with
             'incentives' as source_table,
             incentive_id as activity_id,
             user_id as user_id,
-            cast(null as varchar) as device_id,
+            cast(null as string) as device_id,
             issued_at as activity_at,
             issued_on as activity_on,
             'incentive_issued' as activity,
@@ -221,7 +223,7 @@ with
             'incentives' as source_table,
             incentive_id as activity_id,
             user_id as user_id,
-            cast(null as varchar) as device_id,
+            cast(null as string) as device_id,
             greatest(claimed_at, issued_at) as activity_at,
             {{ business_date("greatest(claimed_at, issued_at)", "(select business_zone from clock)") }} as activity_on,
             'incentive_claimed' as activity,
@@ -237,7 +239,7 @@ with
             'incentives' as source_table,
             incentive_id as activity_id,
             user_id as user_id,
-            cast(null as varchar) as device_id,
+            cast(null as string) as device_id,
             greatest(used_at, issued_at) as activity_at,
             {{ business_date("greatest(used_at, issued_at)", "(select business_zone from clock)") }} as activity_on,
             'incentive_used' as activity,
@@ -253,7 +255,7 @@ with
             'referrals' as source_table,
             referral_id as activity_id,
             inviter_id as user_id,
-            cast(null as varchar) as device_id,
+            cast(null as string) as device_id,
             step_at as activity_at,
             step_on as activity_on,
             'referral_' || step as activity,
@@ -268,14 +270,14 @@ with
             'tickets' as source_table,
             ticket_id as activity_id,
             user_id as user_id,
-            cast(null as varchar) as device_id,
+            cast(null as string) as device_id,
             opened_at as activity_at,
             opened_on as activity_on,
             'ticket_opened' as activity,
             true as is_own,
             'ticket' as object_type,
             ticket_id as object_id,
-            cast(null as varchar) as campaign_id,
+            cast(null as string) as campaign_id,
             cast(null as decimal(18, 2)) as value
         from {{ ref("stg_tickets") }}
         union all
@@ -283,14 +285,14 @@ with
             'tickets' as source_table,
             ticket_id as activity_id,
             user_id as user_id,
-            cast(null as varchar) as device_id,
+            cast(null as string) as device_id,
             greatest(resolved_at, opened_at) as activity_at,
             {{ business_date("greatest(resolved_at, opened_at)", "(select business_zone from clock)") }} as activity_on,
             'ticket_resolved' as activity,
             false as is_own,
             'ticket' as object_type,
             ticket_id as object_id,
-            cast(null as varchar) as campaign_id,
+            cast(null as string) as campaign_id,
             cast(satisfaction as decimal(18, 2)) as value
         from {{ ref("stg_tickets") }}
         where resolved_at is not null
@@ -299,14 +301,14 @@ with
             'feedback' as source_table,
             feedback_id as activity_id,
             user_id as user_id,
-            cast(null as varchar) as device_id,
+            cast(null as string) as device_id,
             given_at as activity_at,
             given_on as activity_on,
             'feedback_' || kind as activity,
             true as is_own,
             case when order_id is not null then 'order' when product_id is not null then 'product' end as object_type,
             coalesce(order_id, product_id) as object_id,
-            cast(null as varchar) as campaign_id,
+            cast(null as string) as campaign_id,
             cast(score as decimal(18, 2)) as value
         from {{ ref("stg_feedback") }}
         union all
@@ -314,31 +316,31 @@ with
             'content' as source_table,
             content_id as activity_id,
             user_id as user_id,
-            cast(null as varchar) as device_id,
+            cast(null as string) as device_id,
             created_at as activity_at,
             created_on as activity_on,
             'content_' || kind as activity,
             true as is_own,
             case when topic is not null then 'topic' end as object_type,
             topic as object_id,
-            cast(null as varchar) as campaign_id,
+            cast(null as string) as campaign_id,
             cast(null as decimal(18, 2)) as value
         from {{ ref("stg_content") }}
     )
 
 select
-    stream.source_table,
-    stream.activity_id,
-    coalesce(merges.survivor_id, stream.user_id) as user_id,
-    stream.device_id,
-    stream.activity_at,
-    stream.activity_on,
-    stream.activity,
-    stream.is_own,
-    stream.object_type,
-    stream.object_id,
-    stream.campaign_id,
-    stream.value
-from stream
-left join merges on stream.user_id = merges.user_id
-where merges.user_id is null or stream.source_table <> 'users'
+    acts.source_table,
+    acts.activity_id,
+    coalesce(merges.survivor_id, acts.user_id) as user_id,
+    acts.device_id,
+    acts.activity_at,
+    acts.activity_on,
+    acts.activity,
+    acts.is_own,
+    acts.object_type,
+    acts.object_id,
+    acts.campaign_id,
+    acts.value
+from acts
+left join merges on acts.user_id = merges.user_id
+where merges.user_id is null or acts.source_table <> 'users'

@@ -30,7 +30,7 @@ with
         left join excluded on events.user_id = excluded.user_id
         where excluded.user_id is null
         union all
-        select links.device_id, cast(null as varchar) as event_name, links.seen_on
+        select links.device_id, cast(null as string) as event_name, links.seen_on
         from links
         inner join
             users

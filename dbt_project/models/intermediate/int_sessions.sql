@@ -214,7 +214,7 @@ select
         || '|'
         || coalesce(sessions.visit_id, '')
         || '|'
-        || cast(sessions.first_micros as varchar)
+        || cast(sessions.first_micros as string)
     ) as session_id,
     sessions.user_id,
     sessions.device_id,

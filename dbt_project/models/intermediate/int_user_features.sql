@@ -135,7 +135,7 @@ with
             on days.day_number + shifts.shift > (select first_day from bounds)
             and days.day_number + shifts.shift <= (select last_day from bounds)
     ),
-    stream as (
+    days_and_nights as (
         select
             user_id,
             (select first_day from bounds) as day_number,
@@ -175,7 +175,7 @@ with
             {%- for name, measure, window in sums %}
                 sum({{ name }}) over so_far as {{ name }} {{- "," if not loop.last }}
             {%- endfor %}
-        from stream
+        from days_and_nights
         window
             so_far as (
                 partition by user_id
@@ -214,9 +214,7 @@ select
     day_number - last_active_day as days_since_active,
     day_number - last_touch_day as days_since_touch,
     cast(purchase_day_count as bigint) as purchase_day_count,
-    cast(
-        (last_order_day - first_order_day) * 1.0 / nullif(purchase_day_count - 1, 0) as decimal(9, 2)
-    ) as average_gap_days,
+    {{ ratio("last_order_day - first_order_day", "purchase_day_count - 1", 9, 2) }} as average_gap_days,
     mod(last_ranked_gap, 100000) as last_gap_days,
     {%- for measure, lengths in windows.items() %}
         {%- for suffix in lengths | map("string") | map("replace", "", "_", 1) | list + [""] %}
@@ -225,10 +223,10 @@ select
             ) as {{ measure }}{{ suffix ~ "d" if suffix }},
         {%- endfor %}
     {%- endfor %}
-    cast(spend_amount * 1.0 / nullif(order_count, 0) as decimal(18, 2)) as average_order_amount,
-    cast(spend_amount_90d * 1.0 / nullif(order_count_90d, 0) as decimal(18, 2)) as average_order_amount_90d,
+    {{ ratio("spend_amount", "order_count", 18, 2) }} as average_order_amount,
+    {{ ratio("spend_amount_90d", "order_count_90d", 18, 2) }} as average_order_amount_90d,
     largest_order_amount,
-    cast(item_count * 1.0 / nullif(order_count, 0) as decimal(18, 2)) as average_item_count,
+    {{ ratio("item_count", "order_count", 18, 2) }} as average_item_count,
     {{ share("discount_amount_90d", "discount_amount_90d + spend_amount_90d") }} as discount_share_90d,
     {{ share("discount_amount_365d", "discount_amount_365d + spend_amount_365d") }} as discount_share_365d,
     {{ share("discount_amount", "discount_amount + spend_amount") }} as discount_share,

@@ -1,3 +1,5 @@
+{{ read_often() }}
+
 with
     features as (select {{ columns_of("int_user_features") | join(", ") }} from {{ ref("int_user_features") }}),
     staged as (

@@ -1,7 +1,7 @@
 with
     clock as (select as_of from {{ ref("int_clock") }}),
     users as (select user_id from {{ ref("user_profile") }}),
-    stream as (
+    acts as (
         select
             activity.user_id,
             activity.activity,
@@ -66,7 +66,7 @@ select
     cast(users as bigint) as users,
     {{ share("users", "first_users") }} as share_of_first,
     {{ share("users", "coalesce(previous_users, users)") }} as share_of_previous,
-    cast(median_days as decimal(9, 2)) as median_days,
-    cast(p90_days as decimal(9, 2)) as p90_days,
+    {{ rounded("median_days", 9, 2) }} as median_days,
+    {{ rounded("p90_days", 9, 2) }} as p90_days,
     cast(open_users as bigint) as open_users
 from compared

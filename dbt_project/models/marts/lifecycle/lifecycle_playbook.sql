@@ -22,28 +22,30 @@ with
         select
             {%- for stage in stages() %}
                 sum(case when stage = {{ text_literal(stage["name"]) }} then 1 else 0 end) as users_{{ loop.index }},
-                {{ stage["kpi"]["sql"] }} as kpi_{{ loop.index }},
+                {{ measured(stage["kpi"]["sql"]) }} as kpi_{{ loop.index }},
             {%- endfor %}
             count(*) as everybody
         from states
     ),
-    playbook as (
-        {%- for stage in stages() %}
-            select
-                cast({{ loop.revindex }} as bigint) as position,
-                {{ text_literal(stage["name"]) }} as stage,
-                {{ text_literal(stage["label"]) }} as label,
-                {{ text_literal(stage["when"]) }} as rule,
-                {%- for text in texts %}
-                    {{ text_literal(stage[text]) if text in stage else "cast(null as varchar)" }} as {{ text }},
-                {%- endfor %}
-                cast(coalesce(users_{{ loop.index }}, 0) as bigint) as user_count,
-                {{ share("users_" ~ loop.index, "everybody") }} as user_share,
-                {{ text_literal(stage["kpi"]["name"]) }} as kpi,
-                cast(kpi_{{ loop.index }} as decimal(18, 4)) as kpi_value
-            from measured {{- "\n        union all" if not loop.last }}
+    {%- set names = ["position", "stage", "label", "rule"] + texts + ["user_count", "user_share", "kpi", "kpi_value"] %}
+    {%- set rows = [] %}
+    {%- for stage in stages() %}
+        {%- set row = [
+            "cast(%s as bigint)" % loop.revindex,
+            text_literal(stage["name"]),
+            text_literal(stage["label"]),
+            text_literal(stage["when"]),
+        ] %}
+        {%- for text in texts %}
+            {%- do row.append(text_literal(stage[text]) if text in stage else "cast(null as string)") %}
         {%- endfor %}
-    )
+        {%- do row.append("cast(coalesce(users_%s, 0) as bigint)" % loop.index) %}
+        {%- do row.append(share("users_" ~ loop.index, "everybody")) %}
+        {%- do row.append(text_literal(stage["kpi"]["name"])) %}
+        {%- do row.append(rounded("kpi_" ~ loop.index, 18, 4)) %}
+        {%- do rows.append(row) %}
+    {%- endfor %}
+    playbook as ({{ as_rows("measured", names, rows) }})
 
 select position, stage, label, rule, {{ texts | join(", ") }}, user_count, user_share, kpi, kpi_value
 from playbook

@@ -19,22 +19,24 @@ with
         from states
         group by night_on
     ),
-    sizes as (
-        {%- for segment in segments() %}
-            {%- set name = segment["name"] %}
-            {%- for condition in ["everybody"] + segment["conditions"] %}
-                select
-                    night_on,
-                    {{ text_literal(name) }} as segment,
-                    {{ text_literal(segment["label"]) }} as label,
-                    cast({{ loop.index0 }} as bigint) as step,
-                    {{ text_literal(condition) }} as condition,
-                    {{ "true" if loop.last else "false" }} as is_last,
-                    cast({{ "everybody" if loop.first else name ~ "_" ~ loop.index0 }} as bigint) as user_count
-                from counted {{- "\n        union all" if not loop.last }}
-                {%- endfor %} {{- "\n        union all" if not loop.last }}
+    {%- set names = ["segment", "label", "step", "condition", "is_last", "user_count"] %}
+    {%- set rows = [] %}
+    {%- for segment in segments() %}
+        {%- for condition in ["everybody"] + segment["conditions"] %}
+            {%- do rows.append(
+                [
+                    text_literal(segment["name"]),
+                    text_literal(segment["label"]),
+                    "cast(%s as bigint)" % loop.index0,
+                    text_literal(condition),
+                    "true" if loop.last else "false",
+                    "cast(%s as bigint)"
+                    % ("everybody" if loop.first else segment["name"] ~ "_" ~ loop.index0),
+                ]
+            ) %}
         {%- endfor %}
-    )
+    {%- endfor %}
+    sizes as ({{ as_rows("counted", names, rows, keep=["night_on"]) }})
 
 select night_on, segment, label, step, condition, is_last, user_count
 from sizes

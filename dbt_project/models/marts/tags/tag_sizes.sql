@@ -8,18 +8,21 @@ with
             count(*) as user_count
         from users
     ),
-    sizes as (
-        {%- for tag in tags() %}
-            select
-                {{ text_literal(tag["name"]) }} as tag,
-                {{ text_literal(tag["label"]) }} as label,
-                {{ text_literal(tag["family"]) }} as family,
-                {{ text_literal(tag["when"]) }} as rule,
-                cast(coalesce({{ tag["name"] }}, 0) as bigint) as user_count,
-                {{ share(tag["name"], "user_count") }} as user_share
-            from counted {{- "\n        union all" if not loop.last }}
-        {%- endfor %}
-    )
+    {%- set names = ["tag", "label", "family", "rule", "user_count", "user_share"] %}
+    {%- set rows = [] %}
+    {%- for tag in tags() %}
+        {%- do rows.append(
+            [
+                text_literal(tag["name"]),
+                text_literal(tag["label"]),
+                text_literal(tag["family"]),
+                text_literal(tag["when"]),
+                "cast(coalesce(%s, 0) as bigint)" % tag["name"],
+                share(tag["name"], "user_count"),
+            ]
+        ) %}
+    {%- endfor %}
+    sizes as ({{ as_rows("counted", names, rows) }})
 
 select tag, label, family, rule, user_count, user_share
 from sizes

@@ -19,7 +19,7 @@ with
     purchases as (
         select
             order_id,
-            row_number() over (partition by user_id order by ordered_at, order_id) as purchase_number,
+            cast(row_number() over (partition by user_id order by ordered_at, order_id) as bigint) as purchase_number,
             lag(ordered_on) over (partition by user_id order by ordered_at, order_id) as previous_ordered_on
         from orders
         where is_purchase and user_id is not null

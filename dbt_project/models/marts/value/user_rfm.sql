@@ -46,7 +46,9 @@ with
             frequency,
             monetary_amount,
             {%- for score, rank in [("r", "recency_rank"), ("f", "frequency_rank"), ("m", "monetary_rank")] %}
-                cast(ceil(5.0 * {{ rank }} / (2 * buyer_count)) as integer) as {{ score }}{{ "," if not loop.last }}
+                cast(
+                    ceil(cast(5 * {{ rank }} as double) / (2 * buyer_count)) as integer
+                ) as {{ score }}{{ "," if not loop.last }}
             {%- endfor %}
         from ranked
     ),
