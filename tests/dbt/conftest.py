@@ -27,6 +27,16 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The SQL of every model as DuckDB would run it, by name; nothing is run."""
+    target = tmp_path_factory.mktemp("compiled")
+    folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(target), "--log-path", str(target)]
+    result = dbtRunner().invoke(["compile", "--quiet", "--select", "resource_type:model", *folders])
+    assert result.success, result.exception
+    return {path.stem: path.read_text(encoding="utf-8") for path in (target / "compiled" / "userops" / "models").rglob("*.sql")}
+
+
+@pytest.fixture(scope="session")
 def models(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Every model by name."""
     return {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}

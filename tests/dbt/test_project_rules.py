@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ParseError
 
 from userops_pipeline.core import contract
 
@@ -46,7 +49,18 @@ NOT_PORTABLE = {
     r"\basof\b|\barg_max\b|\barg_min\b|\bdate_diff\s*\(|\bdatediff\s*\(|\btimezone\s*\(": "not portable: needs a macro of macros/engine",
     r"\bmedian\s*\(|\blist\s*\(|\bstruct_pack\s*\(|\bexclude\s*\(|\breplace\s+\(|\bstring_agg\s*\(|\bsum\s*\(\s*is_": "not portable",
     r"\bdayofweek\b|\bisodow\b|\bunique_key\b|\bdelete\+insert\b": "not portable, or not by window",
+    r"\bas\s+(varchar|text)\b|\bdata_type:\s*(varchar|text)\b": "Spark's text has another name: write string, which both know",
+    r"::|\bdate\s*\(|\bstrftime\s*\(|\bto_char\s*\(|\binterval\b": "not portable: needs a macro of macros/engine",
+    r"\b(from|join)\s+stream\b": "Spark reads `from stream x` as a stream: take another name",
+    r"/\s*nullif\b|\*\s*1\.0\b": "engines round a division differently: ratio, share",
 }
+# Functions that mean the same on both engines. To add one, run `make check-spark` with a model that uses it.
+PORTABLE_FUNCTIONS = set(
+    """abs and avg case cast ceil coalesce count timestamp_trunc date_trunc dense_rank extract floor greatest if lag lead least lower max min mod not
+    nullif or percentile_cont rank row_number sum trim upper substring pad concat""".split()
+)
+# What macros/engine writes for DuckDB. A model that spells one of these itself is found in its own text, by the words above.
+ENGINE_FUNCTIONS = set("timezone unnest generate_series isodow dayofweek_iso explode explodinggenerateseries j_s_o_n_object".split())
 
 
 def layer(node: dict[str, Any]) -> str:
@@ -118,11 +132,88 @@ def test_models_are_portable_and_read_no_clock_of_their_own(models: Models) -> N
         "select unnest(x) from y",
         "select median(amount) from orders",
         "select a from b asof join c on true",
+        "select cast(a as varchar) as b",
+        "select a::bigint from t",
+        "select a from stream where b",
+        "select a * 1.0 / nullif(b, 0)",
         "{{ config(unique_key='a', incremental_strategy='delete+insert') }} select a",
     ],
 )
 def test_sql_that_is_not_portable_is_found(sql: str) -> None:
     assert not_portable(sql)
+
+
+def foreign_functions(sql: str) -> set[str]:
+    """Functions of compiled SQL that nobody has tried on both engines."""
+    found = set()
+    for node in sqlglot.parse_one(sql, read="duckdb").walk():
+        if isinstance(node, exp.Anonymous):
+            found.add(node.name.lower())
+        elif isinstance(node, exp.Func):
+            found.add(node.sql_name().lower())
+    return found - PORTABLE_FUNCTIONS - ENGINE_FUNCTIONS
+
+
+def test_models_call_only_functions_that_both_engines_have(compiled: dict[str, str]) -> None:
+    assert len(compiled) > 40
+    assert {name: sorted(foreign) for name, sql in compiled.items() if (foreign := foreign_functions(sql))} == {}
+
+
+@pytest.mark.parametrize("function", ["list_sort(x)", "strptime(x, '%Y')", "approx_quantile(x, 0.5)", "epoch_ms(x)", "mode(x)", "string_split(x, ',')"])
+def test_a_function_of_one_engine_is_found(function: str) -> None:
+    assert foreign_functions(f"select {function} as y from t")
+
+
+def test_models_are_sentences_of_spark_too(compiled: dict[str, str]) -> None:
+    assert {name for name, sql in compiled.items() if not is_spark(sql)} == set()
+
+
+def is_spark(sql: str) -> bool:
+    try:
+        return not isinstance(sqlglot.parse_one(sql, read="spark"), exp.Command)
+    except ParseError:
+        return False
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["select {'a': 1} as x", "select a from b asof join c using (d)", "from t select a", "select [x for x in y] as z", "select a from t order by all limit 5%"],
+)
+def test_sentences_of_duckdb_alone_are_found(sql: str) -> None:
+    assert not is_spark(sql)
+
+
+def engine_macros() -> dict[str, set[str]]:
+    """Engines that each dispatched macro of macros/engine is written for, by macro."""
+    found: dict[str, set[str]] = {}
+    for path in (PROJECT / "macros" / "engine").glob("*.sql"):
+        text = path.read_text(encoding="utf-8")
+        for name in re.findall(r'adapter\.dispatch\("(\w+)", "userops"\)', text):
+            found[name] = set(re.findall(rf"macro (\w+?)__{name}\(", text))
+    return found
+
+
+def test_every_engine_macro_is_written_for_both_engines() -> None:
+    assert len(engine_macros()) > 10
+    assert {name: engines for name, engines in engine_macros().items() if engines != {"duckdb", "spark"}} == {}
+
+
+def test_engines_differ_in_macros_of_the_engine_only() -> None:
+    elsewhere = [path for folder in ("models", "macros/rules", "tests") for path in (PROJECT / folder).rglob("*.sql")]
+    assert len(elsewhere) > 50
+    named = [path.name for path in elsewhere if re.search(r"target\.|adapter\.|\b(duckdb|spark)\b", path.read_text(encoding="utf-8"))]
+    assert named == []
+
+
+def test_declared_types_have_the_names_both_engines_know(models: Models) -> None:
+    known = re.compile(r"(string|bigint|integer|double|boolean|date|timestamp|decimal\(\d+, ?\d+\))$")
+    published = [node for node in models.values() if layer(node) in {"marts", "exports"}]
+    assert [
+        f"{node['name']}.{column['name']} {column['data_type']}"
+        for node in published
+        for column in node["columns"].values()
+        if not known.match(column["data_type"])
+    ] == []
 
 
 def test_no_published_column_is_personal(models: Models) -> None:

@@ -66,7 +66,7 @@ def _dbt_environment(home: Home) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _invoke(home: Home, arguments: list[str], callbacks: list[Any] | None = None) -> Any:
+def invoke(home: Home, arguments: list[str], callbacks: list[Any] | None = None) -> Any:
     from dbt.cli.main import dbtRunner  # seconds to import: only a run or a stale manifest needs it
 
     home.dbt_target.mkdir(parents=True, exist_ok=True)
@@ -84,7 +84,7 @@ def manifest_of(home: Home) -> dict[str, Any]:
     manifest = home.dbt_target / "manifest.json"
     project = warehouse.project_hash()
     if not (manifest.is_file() and stamp.is_file() and json.loads(stamp.read_text(encoding="utf-8")) == project):
-        result = _invoke(home, ["--quiet", "parse"])
+        result = invoke(home, ["--quiet", "parse"])
         if not result.success:
             raise UserOpsError(f"The dbt project cannot be parsed: {' '.join(str(result.exception).split())[:600]}")
         write_json(stamp, project)
@@ -168,7 +168,7 @@ def _on_spark(home: Home, statements: list[str]) -> None:
     Raises:
         dg.Failure: Spark refused one; the sentence is its own.
     """
-    outcome = _invoke(home, ["--quiet", "run-operation", "run_statements", "--args", json.dumps({"statements": statements})])
+    outcome = invoke(home, ["--quiet", "run-operation", "run_statements", "--args", json.dumps({"statements": statements})])
     if not outcome.success:
         failed = [result.message for result in outcome.result.results] if outcome.result else [outcome.exception]
         raise dg.Failure(f"Spark refused what the home told it: {' '.join(str(failed[0]).split())[:600]}")
@@ -213,7 +213,7 @@ def _build(home: Home, context: dg.AssetExecutionContext) -> list[Any]:
                 context.log.info(f"{len(done):3d}  tests run")
 
     # The manifest on disk is the one `parse` wrote; writing it and all results again costs seconds.
-    outcome = _invoke(home, ["--quiet", "build", "--no-write-json", "--exclude", "resource_type:unit_test"], [on_event])
+    outcome = invoke(home, ["--quiet", "build", "--no-write-json", "--exclude", "resource_type:unit_test"], [on_event])
     if outcome.result is None:
         raise dg.Failure(f"dbt could not start its build: {' '.join(str(outcome.exception).split())[:600]}")
     results = list(outcome.result.results)

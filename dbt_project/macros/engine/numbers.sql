@@ -15,9 +15,10 @@
 
 {#- DuckDB multiplies, then rounds to a whole number; Spark's own cast rounds the shortest text of the double instead (5.005 to 5.01, not 5.00). -#}
 {% macro spark__rounded(value, digits, places) -%}
+    {%- set unit = "0" * (places - 1) ~ "1" -%}
     cast(
-        cast(round(({{ value }}) * {{ "1e%sD" % places }}) as decimal({{ digits + 1 }}, 0))
-        * cast(1 e -{{ places }} as decimal({{ places + 1 }}, {{ places }})) as decimal({{ digits }}, {{ places }})
+        cast(round(({{ value }}) * {{ 10**places }}) as decimal({{ digits + 1 }}, 0))
+        * 0.{{ unit }} as decimal({{ digits }}, {{ places }})
     )
 {%- endmacro %}
 
