@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test ui check format bench soak contract lock clean
+.PHONY: help setup run demo test ui check check-spark format bench soak contract lock clean
 
 help: ## what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 setup: $(VENV)/.ready ## the locked environment in .venv
 
@@ -41,6 +41,16 @@ check: setup ## lint, types, formats, import rules
 	$(BIN)/sqlfmt --check --quiet --line-length 120 dbt_project userops_pipeline/sources
 	$(BIN)/userops rules check
 
+check-spark: setup ## both engines build the sample shop, and every published table is compared (needs Java 17)
+	@$(BIN)/python -m tests.spark.check --java
+	@$(MAKE) --no-print-directory $(VENV)/.spark
+	$(BIN)/python -m tests.spark.check
+
+$(VENV)/.spark: requirements/spark.txt requirements/lock.txt
+	@echo "installing Apache Spark into $(VENV) (450 MB, once)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/lock.txt -r requirements/spark.txt
+	@touch $@
+
 format: setup ## write the formats that `make check` asks for
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format --quiet .
@@ -57,7 +67,8 @@ contract: setup ## write dbt's sources and staging YAML from the contract
 	$(BIN)/python -c "from userops_pipeline.core import contract, home; (home.DBT_PROJECT_DIR / 'models/staging/_contract.yml').write_text(contract.dbt_yaml(), encoding='utf-8')"
 
 lock: ## pin the dependencies again (needs uv)
-	uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras --generate-hashes --no-header --no-emit-index-url --no-annotate --no-strip-extras -o requirements/lock.txt
+	uv pip compile pyproject.toml --universal --python-version 3.11 --extra completejourney --extra dev --generate-hashes --no-header --no-emit-index-url --no-annotate --no-strip-extras -o requirements/lock.txt
+	uv pip compile pyproject.toml --universal --python-version 3.11 --extra spark --constraint requirements/lock.txt --generate-hashes --no-header --no-emit-index-url --no-annotate --no-strip-extras $$(sed -nE 's/^([A-Za-z0-9_.-]+)(\[[^]]*\])?==.*/--no-emit-package \1/p' requirements/lock.txt) -o requirements/spark.txt
 
 clean: ## remove what runs wrote, not the environment
 	rm -rf data/lake data/warehouse data/published data/exports data/dagster data/alerts.log data/demo data/demo_shop

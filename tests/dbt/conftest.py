@@ -33,7 +33,11 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(target), "--log-path", str(target)]
     result = dbtRunner().invoke(["compile", "--quiet", "--select", "resource_type:model", *folders])
     assert result.success, result.exception
-    return {path.stem: path.read_text(encoding="utf-8") for path in (target / "compiled" / "userops" / "models").rglob("*.sql")}
+    return {
+        path.stem: path.read_text(encoding="utf-8")
+        for path in (target / "compiled" / "userops" / "models").rglob("*.sql")
+        if path.parent.suffix != ".yml"
+    }
 
 
 @pytest.fixture(scope="session")
