@@ -40,7 +40,7 @@ MACROS = """
 with
     pairs as (
         select 1 as part, 8 as whole, 'b' as name union all select 3, 640, 'a' union all select 1001, 200, 'c'
-        union all select 2003, 16, 'd' union all select -1001, 200, 'e' union all select 1, 3, 'f' union all select 5, 0, 'g'
+        union all select 2003, 16, 'd' union all select -1001, 200, 'e' union all select 1, 3, 'f' union all select 5, 0, 'g' union all select 201, 200, 'h'
     ),
     ratios as (select name, {{ ratio("part", "whole", 18, 2) }} as hundredths, {{ share("part", "whole") }} as millionths from pairs)
 select

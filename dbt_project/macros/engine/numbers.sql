@@ -13,7 +13,7 @@
     cast({{ value }} as decimal({{ digits }}, {{ places }}))
 {%- endmacro %}
 
-{#- DuckDB multiplies, then rounds to a whole number; Spark's own cast rounds the shortest text of the double instead (5.005 to 5.01, not 5.00). -#}
+{#- DuckDB multiplies, then rounds to a whole number; Spark's own cast rounds the shortest text of the double instead (1.005 to 1.01, not 1.00). -#}
 {% macro spark__rounded(value, digits, places) -%}
     {%- set unit = "0" * (places - 1) ~ "1" -%}
     cast(
