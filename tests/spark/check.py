@@ -105,11 +105,10 @@ def _columns(left: Path, right: Path) -> list[str]:
     """Columns whose values, as a bag, are not the same."""
     with duckdb.connect() as connection:
         names = [row[0] for row in connection.execute(f"describe select * from read_parquet('{left}')").fetchall()]
-        sums = [
-            connection.execute(f"select {', '.join(f'sum(hash(columns.{name}))' for name in names)} from read_parquet('{path}') as columns")
-            for path in (left, right)
-        ]
-        first, second = (row.fetchone() or () for row in sums)
+        listed = ", ".join(f"sum(hash(columns.{name}))" for name in names)
+        first, second = (
+            connection.execute(f"select {listed} from read_parquet('{path}') as columns").fetchone() or () for path in (left, right)
+        )
     return [name for name, one, other in zip(names, first, second, strict=True) if one != other]
 
 
