@@ -73,6 +73,9 @@
 {%- endmacro %}
 
 {% macro duckdb__years_after(date, years) -%} cast({{ date }} + to_years({{ years }}) as date) {%- endmacro %}
+
+{% macro spark__years_after(date, years) -%} add_months({{ date }}, 12 * cast({{ years }} as integer)) {%- endmacro %}
+
 {#- Microseconds since 1970-01-01 of a UTC timestamp, as a bigint. -#}
 {% macro epoch_micros(timestamp) -%}
     {{ return(adapter.dispatch("epoch_micros", "userops")(timestamp)) }}
@@ -80,4 +83,4 @@
 
 {% macro duckdb__epoch_micros(timestamp) -%} epoch_us({{ timestamp }}) {%- endmacro %}
 
-{% macro spark__epoch_micros(timestamp) -%} unix_micros(cast({{ timestamp }} as timestamp)) {%- endmacro %}
+{% macro spark__epoch_micros(timestamp) -%} unix_micros(cast({{ timestamp }} as timestamp_ltz)) {%- endmacro %}

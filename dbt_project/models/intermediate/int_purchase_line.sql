@@ -16,9 +16,9 @@ select
     purchases.ordered_on,
     products.category,
     cast(
-        coalesce(lines.price, (lines.amount + coalesce(lines.discount_amount, 0)) * 1.0 / lines.quantity) as decimal(
-            18, 4
-        )
+        coalesce(
+            lines.price, {{ ratio("(lines.amount + coalesce(lines.discount_amount, 0))", "lines.quantity", 18, 4) }}
+        ) as decimal(18, 4)
     ) as unit_price
 from lines
 inner join purchases on lines.order_id = purchases.order_id
