@@ -23,7 +23,6 @@ from userops_pipeline.core.home import DBT_PROJECT_DIR, Home, UserOpsError
 from userops_pipeline.core.lake import accounting_scan, raw_scan
 from userops_pipeline.core.source import Source
 
-
 # The window of a build from nothing: facts of any age.
 EVERYTHING = date.min
 
