@@ -25,7 +25,7 @@ from rich.table import Table
 from userops_pipeline.core.home import PROJECT_DIR, Home, UserOpsError
 from userops_pipeline.core.rulebook import RuleError
 
-out = Console(highlight=False)
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)  # a file or a pipe has no width to fold at
 err = Console(stderr=True, highlight=False)
 
 DAGSTER_YAML = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"

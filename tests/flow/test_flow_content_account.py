@@ -77,6 +77,6 @@ def test_habits_are_null_where_a_few_actions_do_not_make_one(account: duckdb.Duc
     assert rows == [
         ("ann", 2, None, 1, None, 0, None, None, None),
         ("bob", 4, None, 3, 2.0, 0, None, None, None),
-        ("cai", 2, None, 1, None, 1, None, None, None),
+        ("cai", 3, None, 2, None, 1, None, None, None),  # the reading on the same tablet, a week before the first follow, was hers
         ("dee", 0, None, 0, None, None, None, None, None),
     ]
