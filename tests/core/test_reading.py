@@ -90,10 +90,10 @@ def test_a_quote_hidden_by_a_stray_one_does_not_swallow_the_records_after_it(con
     ("format_", "name", "content"),
     [
         ("csv", "a.csv", as_csv([("1", "a"), ("2", "b")]).encode()),
-        ("csv", "a.csv.gz", gzip.compress(as_csv([("1", "a"), ("2", "b")]).encode())),
-        ("csv", "quoted.csv.gz", gzip.compress(b'id,name\r\n"1","a"\r\n2,b')),
+        ("csv", "a.csv.gz", gzip.compress(as_csv([("1", "a"), ("2", "b")]).encode(), mtime=0)),
+        ("csv", "quoted.csv.gz", gzip.compress(b'id,name\r\n"1","a"\r\n2,b', mtime=0)),
         ("jsonl", "a.jsonl", b'{"id": 1, "name": "a"}\n{"name": "b", "id": "2"}\n'),
-        ("jsonl", "a.jsonl.gz", gzip.compress(b'{"id": 1, "name": "a"}\n{"name": "b", "id": "2"}')),
+        ("jsonl", "a.jsonl.gz", gzip.compress(b'{"id": 1, "name": "a"}\n{"name": "b", "id": "2"}', mtime=0)),
         ("jsonl", "bom.jsonl", b'\xef\xbb\xbf{"id": 1, "name": "a"}\n{"name": "b", "id": "2"}'),
     ],
 )
@@ -129,7 +129,7 @@ def test_parquet_floats_are_plain_decimals_and_times_are_iso(connection: Any, tm
         ("csv", "a.csv", b'id,name\n1,"a"b\n', "not well-formed CSV"),
         ("csv", "a.csv", b"id;name\n1;a\n", "separated by another character"),
         ("csv", "a.csv.gz", b"id,name\n1,a\n", "cannot be unpacked"),
-        ("csv", "a.csv.gz", gzip.compress(as_csv([("1", "a")] * 99).encode())[:-12], "cannot be unpacked"),
+        ("csv", "a.csv.gz", gzip.compress(as_csv([("1", "a")] * 99).encode(), mtime=0)[:-12], "cannot be unpacked"),
         ("jsonl", "a.jsonl", b'{"id": 1, "name": "a"}\n{"id": 2, "na', "a line is not a JSON object near line"),
         ("jsonl", "a.jsonl", b'{"id": 1, "name": "a"}\n[1, 2]\n', "every line must be one JSON object"),
         ("jsonl", "a.jsonl", b'{"id": 1}\n', "the column name is missing"),

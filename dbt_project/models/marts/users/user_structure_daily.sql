@@ -76,7 +76,7 @@ with
             {%- for name in declared_at_user %}, users.{{ name }} {%- endfor %}
         from users
         cross join clock
-        where users.known_to_on is null or users.known_to_on > clock.before_on
+        where users.known_to_on is null or users.known_to_on > greatest(clock.before_on, clock.first_on)
     ),
     aged as (
         select
