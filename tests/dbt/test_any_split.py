@@ -35,7 +35,7 @@ from userops_pipeline.simulate import Settings, simulate
 
 FIRST = date(2026, 1, 1)
 MOST_DAYS = 7
-FEW = settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 MANY = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 
 
