@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from userops_pipeline.core.conform import conformed_nights
+from userops_pipeline.core.conform import conform, conformed_nights
 from userops_pipeline.core.home import PROJECT_DIR, UserOpsError
 from userops_pipeline.core.lake import nights_in_quarantine, quarantined
 
@@ -80,6 +80,19 @@ def test_nights_one_by_one_are_one_backfill(new_shop: Callable) -> None:
         one_by_one.run(night)
     at_once.run(*NIGHTS)
     assert one_by_one.lake_bytes() == at_once.lake_bytes()
+
+
+def test_nights_conformed_in_groups_are_nights_conformed_together(new_shop: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    shops = {name: new_shop(name=name) for name in ("together", "grouped")}
+    groups: list[str] = []
+    for name, shop in shops.items():
+        a_lively_week(shop)
+        monkeypatch.setattr("userops_pipeline.core.conform.ROWS_AT_ONCE", 40 if name == "grouped" else 10**9)
+        shop.land(*NIGHTS)
+        accounts = conform(shop.home, shop.source, [date.fromisoformat(night) for night in NIGHTS], progress=groups.append)
+        assert [(account.table, account.night) for account in accounts] == sorted((account.table, account.night) for account in accounts)
+    assert sum("orders" in said and " to " in said for said in groups) == 2
+    assert shops["grouped"].lake_bytes() == shops["together"].lake_bytes()
 
 
 def test_the_order_of_nights_and_of_records_does_not_matter(new_shop: Callable) -> None:

@@ -181,7 +181,7 @@ def test_a_first_user_gets_a_weeks_earlier_events_on_a_later_night(tmp_path: Pat
     run(folder, nightly, [9, 10])
     assert differences(expected, content(nightly)) == {}
     # Where a night does not say that it reaches back, the split shows.
-    monkeypatch.setattr("userops_pipeline.core.conform._stitched", lambda *_: [])
+    monkeypatch.setattr("userops_pipeline.core.reach._stitched", lambda *_: [])
     run(folder, Home(tmp_path / "blind"), [8, 9, 10])
     assert "intermediate.int_event" in differences(expected, content(Home(tmp_path / "blind")))
 

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
@@ -27,7 +27,8 @@ from userops_pipeline.core.faults import crash_point
 from userops_pipeline.core.home import Home, UserOpsError, write_json
 from userops_pipeline.core.lake import raw_scan
 from userops_pipeline.core.landing import Manifest, manifests
-from userops_pipeline.core.reading import Reading, identifier, quoted
+from userops_pipeline.core.reach import reach
+from userops_pipeline.core.reading import Reading, date_literal, identifier, quoted
 from userops_pipeline.core.source import Source
 
 ISO_DATE = r"\d{4}-\d{2}-\d{2}"
@@ -37,6 +38,8 @@ DECIMAL_TEXT = r"[+-]?\d+(\.\d+)?"
 # Control characters and the marks that reorder text for its reader; tab and line breaks are text.
 UNPRINTABLE = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F\x{202A}-\x{202E}\x{2066}-\x{2069}]"
 PLACEHOLDERS_BEFORE = "1990-01-01"
+# Rows of one source that are conformed together: bounds memory and scratch; fewer would cost more statements.
+ROWS_AT_ONCE = 2_000_000
 TRUE_WORDS = "'true', 't', '1', 'yes', 'y'"
 FALSE_WORDS = "'false', 'f', '0', 'no', 'n'"
 
@@ -85,6 +88,33 @@ def conform(home: Home, source: Source, nights: list[date], *, progress: Callabl
         nights = sorted({*nights, *(known.night for known in conformed_nights(home, source.name) if known.night > min(nights))})
     write_json(pending, [night.isoformat() for night in nights])
     _ensure_empty_tables(home)
+    accounts: list[Accounting] = []
+    for group in _groups(home, source, nights):
+        part = "" if group == nights else f" of {group[0]} to {group[-1]}"
+        accounts += _conform_nights(home, source, group, lambda text, part=part: progress(text + part))
+    pending.unlink()
+    return sorted(accounts, key=lambda account: (account.table, account.night))
+
+
+def _groups(home: Home, source: Source, nights: list[date]) -> Iterator[list[date]]:
+    """The nights in order, cut so that a group brings about ROWS_AT_ONCE rows; an archive is read once, so its nights stay together."""
+    if not all(file.daily for file in source.files.values()):
+        yield nights
+        return
+    group: list[date] = []
+    rows = 0
+    for night in sorted(nights):
+        arrived = sum(manifest.rows for name in source.files for _, manifest in manifests(home, source, name, night))
+        if group and rows + arrived > ROWS_AT_ONCE:
+            yield group
+            group, rows = [], 0
+        group.append(night)
+        rows += arrived
+    yield group
+
+
+def _conform_nights(home: Home, source: Source, nights: list[date], progress: Callable[[str], None]) -> list[Accounting]:
+    """Rebuild these nights together: their files are in place, then their manifests, when this returns."""
     with ExitStack() as stack:
         connection = stack.enter_context(duckdb.connect())
         (home.root / "lake").mkdir(parents=True, exist_ok=True)
@@ -111,13 +141,12 @@ def conform(home: Home, source: Source, nights: list[date], *, progress: Callabl
             progress(f"conform {name} ({number} of {len(source.tables)})")
             written += _conform_table(connection, source, contract.tables()[name], home, scratch)
         written += _partitions(connection, "accounting", home.accounting, source.name, scratch / "accounting", "table_name")
-        rows = connection.execute("select * from accounting order by table_name, arrived_on").fetchall()
+        rows = connection.execute("select * from accounting").fetchall()
         _check_identity(rows)
         crash_point("conform:before_files")
         _move_into_place(home, source, nights, written)
         crash_point("conform:after_files")
         _write_night_manifests(connection, home, source, nights)
-    pending.unlink()
     return [Accounting(*row) for row in rows]
 
 
@@ -133,14 +162,14 @@ def _open_files(connection: duckdb.DuckDBPyConnection, home: Home, source: Sourc
         if file.format == "parquet":
             for path, manifest in landed:
                 select = stack.enter_context(_closing(Reading(path, file, _label(manifest), connection))).select
-                parts.append(f"select *, {_date_literal(manifest.night)} as _night from ({select})")
+                parts.append(f"select *, {date_literal(manifest.night)} as _night from ({select})")
             connection.execute(f"create temp view {identifier(name)} as " + " union all ".join(parts))
             continue
         connection.execute(f"create temp table {identifier(name)} as {parts[0]}")
         for path, manifest in landed:
             with _closing(Reading(path, file, _label(manifest), connection)) as reading:
                 connection.execute(
-                    f"insert into {identifier(name)} select *, {_date_literal(manifest.night)} as _night from ({reading.select})"
+                    f"insert into {identifier(name)} select *, {date_literal(manifest.night)} as _night from ({reading.select})"
                 )
 
 
@@ -158,10 +187,6 @@ class _closing:  # noqa: N801 - reads like contextlib.closing, which does not fi
 def _label(manifest: Manifest) -> str:
     """A landed file's name, with its night where every night may bring the same name."""
     return manifest.name if manifest.night is None else f"{manifest.night}/{manifest.name}"
-
-
-def _date_literal(night: date | None) -> str:
-    return "cast(null as date)" if night is None else f"date '{night.isoformat()}'"
 
 
 def _map(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) -> None:
@@ -188,7 +213,7 @@ def _map(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) ->
         for column in table.columns
     )
     version = "_version" if "_version" in described else "null"
-    first = _date_literal(source.first_night)
+    first = date_literal(source.first_night)
     connection.execute("drop table if exists mapped")
     try:
         connection.execute(
@@ -316,10 +341,6 @@ def _phone(text: str, prefix: str | None) -> str:
     )
 
 
-def _business_date(value: str, source: Source) -> str:
-    return f"cast(timezone({quoted(source.business_zone)}, timezone('UTC', {value})) as date)"
-
-
 def _conform_table(
     connection: duckdb.DuckDBPyConnection, source: Source, table: Table, home: Home, scratch: Path
 ) -> list[tuple[Path, Path]]:
@@ -335,7 +356,7 @@ def _conform_table(
     listed = ", ".join(identifier(name) for name in names)
     key = ", ".join(identifier(name) for name in table.key)
     # The first night brings whatever history the shop has, so nothing is late on it.
-    late = f"_night > {_date_literal(source.first_night)} and {identifier(table.at)} < _late_before" if table.at else "false"
+    late = f"_night > {date_literal(source.first_night)} and {identifier(table.at)} < _late_before" if table.at else "false"
     late_reason = f"{table.at}|late: arrived more than {table.lateness} nights after its date"
     row_faults = " ".join(f"when not coalesce({check.sql}, false) then {quoted('|' + check.reason)}" for check in table.check)
     keep_copies = source.tables[table.name].exact_duplicates == "keep"
@@ -537,7 +558,7 @@ def _check_identity(rows: list[tuple]) -> None:
             )
 
 
-# -- what a night changes ------------------------------------------------------------------------------------------
+# -- what a night leaves behind -----------------------------------------------------------------------------------
 
 
 def _write_night_manifests(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, nights: list[date]) -> None:
@@ -545,7 +566,7 @@ def _write_night_manifests(connection: duckdb.DuckDBPyConnection, home: Home, so
     hashes: dict[date, list[str]] = {}
     for table, night, kept, content in connection.execute("select * from night_hash order by table_name, arrived_on").fetchall():
         hashes.setdefault(night, []).append(f"{table}:{kept}:{content}")
-    windows = _windows(connection, home, source, nights)
+    windows = reach(connection, home, source, nights)
     config = config_hash(home, source)
     for night in nights:
         place = home.nights / night.isoformat() / f"{source.name}.json"
@@ -557,169 +578,6 @@ def _write_night_manifests(connection: duckdb.DuckDBPyConnection, home: Home, so
                 # What the old content touched is gone from the lake, so all of it is recomputed.
                 window = min(window, *(known.window_from for known in conformed_nights(home)))
         write_json(place, {"source": source.name, "night": night, "content_hash": content, "window_from": window, "config_hash": config})
-
-
-def _windows(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, nights: list[date]) -> dict[date, date]:
-    """Earliest business date that each night's arrivals change, where earlier than the night itself.
-
-    Four ways to reach back: a row dated earlier, a row whose older version was dated earlier, a dimension row whose history-bearing
-    value is new or changed, which touches every fact that refers to it, and a device whose first user was not known before, which
-    gives that user the device's earlier events (contract: `stitch`). What changes a link between device and user reaches as many days
-    further.
-    """
-    windows: dict[date, date] = {}
-
-    def reach(rows: list[tuple[date, date | None]]) -> None:
-        for night, day in rows:
-            if day is not None and day < windows.get(night, night):
-                windows[night] = day
-
-    tables = contract.tables()
-    for name in source.tables:
-        table = tables[name]
-        key = ", ".join(table.key)
-        if table.at is not None:
-            day = _business_date(table.at, source)
-            reach(
-                connection.execute(
-                    f"""
-                    with tonight as (
-                        select arrived_on, {key}, {day} as day from {raw_scan(home, table.name)} where arrived_on in (select night from nights)
-                    ),
-                    older as (
-                        select arrived_on, {key}, {day} as day from {raw_scan(home, table.name)} semi join tonight using ({key})
-                    )
-                    select arrived_on, min(day) from tonight group by 1
-                    union all
-                    select t.arrived_on, min(o.day) - {table.stitch}
-                    from tonight as t join older as o using ({key})
-                    where o.arrived_on < t.arrived_on group by 1
-                    """
-                ).fetchall()
-            )
-            continue
-        bearing = [column for column in table.columns if column.restates]
-        if not bearing:
-            continue
-        values = "struct_pack(" + ", ".join(f"{column.name} := {column.name}" for column in bearing) + ")"
-        connection.execute(
-            f"""
-            create or replace temp table changed as
-            with tonight as (
-                select distinct {key} from {raw_scan(home, table.name)} where arrived_on in (select night from nights)
-            ),
-            versions as (
-                select arrived_on, {key}, {values} as content,
-                    lag({values}) over (partition by {key} order by arrived_on, source_name, source_file, source_row) as before
-                from {raw_scan(home, table.name)} semi join tonight using ({key})
-            )
-            select * from versions where before is distinct from content and arrived_on in (select night from nights)
-            """
-        )
-        for column in bearing:
-            if column.refers == f"{table.name}.{table.key[0]}":
-                # Whoever was merged into a changed account, over whatever chain, counts for somebody else now.
-                connection.execute(
-                    f"""
-                    insert into changed
-                    with recursive merged as (
-                        select distinct {key}, {column.name} as target from {raw_scan(home, table.name)}
-                        where {column.name} is not null and {column.name} <> {key}
-                    ),
-                    reached as (
-                        select arrived_on, {key}, content, before from changed
-                        union
-                        select r.arrived_on, m.{key}, r.content, r.before from reached as r join merged as m on m.target = r.{key}
-                    )
-                    select distinct arrived_on, {key}, content, before from reached
-                    except select arrived_on, {key}, content, before from changed
-                    """
-                )
-        for column in bearing:
-            if column.type == "timestamp":
-                day = _business_date(f"content.{column.name}", source)
-                old = _business_date(f"before.{column.name}", source)
-                reach(
-                    connection.execute(
-                        f"select arrived_on, min(least({day}, {old})) from changed where before is not null group by 1"
-                    ).fetchall()
-                )
-        for fact in tables.values():
-            if fact.at is None:
-                continue
-            for column in fact.columns:
-                if column.refers == f"{table.name}.{table.key[0]}":
-                    reach(
-                        connection.execute(
-                            f"""
-                            select c.arrived_on, min({_business_date("f." + fact.at, source)})
-                            from changed as c join {raw_scan(home, fact.name)} as f on f.{column.name} = c.{table.key[0]}
-                            where f.arrived_on <= c.arrived_on group by 1
-                            """
-                        ).fetchall()
-                    )
-                    if fact.stitch and column.name == "user_id":
-                        said = " ".join(f"or c.content.{bears.name} is not null" for bears in bearing if bears.type == "text")
-                        # Events without a user may belong to one whose links are declared, or lie before the first event that names them.
-                        reach(
-                            connection.execute(
-                                f"""
-                                with links as (
-                                    select user_id, min({_business_date(fact.at, source)}) as day from {raw_scan(home, fact.name)}
-                                    where user_id is not null group by 1
-                                    union all
-                                    select user_id, min({_business_date("first_seen_at", source)}) from {raw_scan(home, "identities")} group by 1
-                                )
-                                select c.arrived_on, min(l.day) - {fact.stitch}
-                                from changed as c join links as l on l.user_id = c.{table.key[0]}
-                                where c.before is not null {said} group by 1
-                                """
-                            ).fetchall()
-                        )
-    for fact in tables.values():
-        if fact.stitch and {fact.name, "identities"} & source.tables.keys():
-            reach(_stitched(connection, home, source, fact))
-    return windows
-
-
-def _stitched(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, fact: Table) -> list[tuple[date, date | None]]:
-    """(night, earliest date of a row without a user that a first link of the night gives one to) for every night with such a link.
-
-    A declared link counts from at most `stitch` days before the night it arrived in, as int_device_user has it; the first night of a
-    shop brings links of any age.
-    """
-    assert fact.at is not None
-    day, seen = _business_date(fact.at, source), _business_date("first_seen_at", source)
-    return connection.execute(
-        f"""
-        with links as (
-            select arrived_on, device_id, {day} as day from {raw_scan(home, fact.name)} where device_id is not null and user_id is not null
-            union all
-            select arrived_on, device_id,
-                case when arrived_on > {_date_literal(source.first_night)} then greatest({seen}, arrived_on - {fact.stitch + 1}) else {seen} end
-            from {raw_scan(home, "identities")}
-        ),
-        by_night as (
-            select arrived_on, device_id, min(day) as day from links
-            where device_id in (select device_id from links where arrived_on in (select night from nights))
-            group by 1, 2
-        ),
-        first_links as (
-            select * from (
-                select arrived_on, device_id, day, min(day) over before as known from by_night
-                window before as (partition by device_id order by arrived_on rows between unbounded preceding and 1 preceding)
-            )
-            where arrived_on in (select night from nights) and (known is null or day < known)
-        )
-        select l.arrived_on, min(f.day)
-        from first_links as l
-        join (
-            select arrived_on, device_id, {day} as day from {raw_scan(home, fact.name)} where user_id is null and device_id is not null
-                and arrived_on >= (select min(day) - {fact.stitch} from first_links)
-        ) as f on f.device_id = l.device_id and f.day >= l.day - {fact.stitch} and f.arrived_on <= l.arrived_on
-        group by 1
-        """
-    ).fetchall()
 
 
 def config_hash(home: Home, source: Source) -> str:

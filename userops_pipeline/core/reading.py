@@ -12,6 +12,7 @@ import gzip
 import re
 import tempfile
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import IO
 
@@ -38,6 +39,11 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def date_literal(day: date | None) -> str:
+    """A SQL date; null for none."""
+    return "cast(null as date)" if day is None else f"date '{day.isoformat()}'"
+
+
 def _open(path: Path) -> IO[bytes]:
     return gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")  # type: ignore[return-value]
 
@@ -61,7 +67,7 @@ class Reading:
     """
 
     def __init__(self, path: Path, file: File, label: str, connection: duckdb.DuckDBPyConnection) -> None:
-        self._scratch = tempfile.TemporaryDirectory(prefix="userops-reading-")
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._file = file
         self._connection = connection
         self.notices: list[str] = []
@@ -74,7 +80,12 @@ class Reading:
             raise
 
     def close(self) -> None:
-        self._scratch.cleanup()
+        if self._scratch is not None:
+            self._scratch.cleanup()
+
+    def _working_copy(self, name: str) -> Path:
+        self._scratch = tempfile.TemporaryDirectory(prefix="userops-reading-")
+        return Path(self._scratch.name) / name
 
     # -- text ------------------------------------------------------------------------------------------------------
 
@@ -162,7 +173,7 @@ class Reading:
 
     def _normalised(self, path: Path) -> Path:
         """A UTF-8 copy with one kind of line end and every value quoted; the csv module tells ends of records from line breaks inside quotes."""
-        copy = Path(self._scratch.name) / "normalised.csv"
+        copy = self._working_copy("normalised.csv")
         pieces = _lines(path.name, self._text(path))
         csv.field_size_limit(MAX_RECORD)
         with open(copy, "w", encoding="utf-8", newline="") as handle:
@@ -181,7 +192,7 @@ class Reading:
             pass
         readable = path
         if self._file.encoding.lower().replace("_", "-") not in ("utf-8", "utf8") or _has_bom(path):
-            readable = Path(self._scratch.name) / "normalised.jsonl"
+            readable = self._working_copy("normalised.jsonl")
             with open(readable, "w", encoding="utf-8", newline="") as handle:
                 handle.writelines(self._text(path))
         compression = "gzip" if readable.suffix == ".gz" else "uncompressed"
