@@ -39,7 +39,7 @@ DECIMAL_TEXT = r"[+-]?\d+(\.\d+)?"
 UNPRINTABLE = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F\x{202A}-\x{202E}\x{2066}-\x{2069}]"
 PLACEHOLDERS_BEFORE = "1990-01-01"
 # Rows of one source that are conformed together: bounds memory and scratch; fewer would cost more statements.
-ROWS_AT_ONCE = 2_000_000
+ROWS_AT_ONCE = 4_000_000
 TRUE_WORDS = "'true', 't', '1', 'yes', 'y'"
 FALSE_WORDS = "'false', 'f', '0', 'no', 'n'"
 
