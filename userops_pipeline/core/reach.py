@@ -6,7 +6,7 @@ Add a way here when a model begins to draw a conclusion backwards; must not writ
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import duckdb
 
@@ -20,6 +20,14 @@ from userops_pipeline.core.source import Source
 
 def _business_date(value: str, source: Source) -> str:
     return f"cast(timezone({quoted(source.business_zone)}, timezone('UTC', {value})) as date)"
+
+
+def _earliest(value: str, source: Source) -> str:
+    """SQL aggregate: the least business date of many times, converting one of them instead of all.
+
+    Dates follow times, but for the hour that is lived twice when a clock is set back over midnight, so an hour later is looked at too.
+    """
+    return f"least({_business_date(f'min({value})', source)}, {_business_date(f'min({value}) + interval 1 hour', source)})"
 
 
 def reach(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, nights: list[date]) -> dict[date, date]:
@@ -42,19 +50,18 @@ def reach(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, nig
         table = tables[name]
         key = ", ".join(table.key)
         if table.at is not None:
-            day = _business_date(table.at, source)
             note(
                 connection.execute(
                     f"""
                     with tonight as (
-                        select arrived_on, {key}, {day} as day from {raw_scan(home, table.name)} where arrived_on in (select night from nights)
+                        select arrived_on, {key}, {table.at} as happened_at from {raw_scan(home, table.name)} where arrived_on in (select night from nights)
                     ),
                     older as (
-                        select arrived_on, {key}, {day} as day from {raw_scan(home, table.name)} semi join tonight using ({key})
+                        select arrived_on, {key}, {table.at} as happened_at from {raw_scan(home, table.name)} semi join tonight using ({key})
                     )
-                    select arrived_on, min(day) from tonight group by 1
+                    select arrived_on, {_earliest("happened_at", source)} from tonight group by 1
                     union all
-                    select t.arrived_on, min(o.day) - {table.stitch}
+                    select t.arrived_on, {_earliest("o.happened_at", source)} - {table.stitch}
                     from tonight as t join older as o using ({key})
                     where o.arrived_on < t.arrived_on group by 1
                     """
@@ -115,7 +122,7 @@ def reach(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, nig
                     note(
                         connection.execute(
                             f"""
-                            select c.arrived_on, min({_business_date("f." + fact.at, source)})
+                            select c.arrived_on, {_earliest("f." + fact.at, source)}
                             from changed as c join {raw_scan(home, fact.name)} as f on f.{column.name} = c.{table.key[0]}
                             where f.arrived_on <= c.arrived_on group by 1
                             """
@@ -128,12 +135,12 @@ def reach(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, nig
                             connection.execute(
                                 f"""
                                 with links as (
-                                    select user_id, min({_business_date(fact.at, source)}) as day from {raw_scan(home, fact.name)}
-                                    where user_id is not null group by 1
+                                    select user_id, min({fact.at}) as happened_at from {raw_scan(home, fact.name)}
+                                    where user_id in (select {table.key[0]} from changed) group by 1
                                     union all
-                                    select user_id, min({_business_date("first_seen_at", source)}) from {raw_scan(home, "identities")} group by 1
+                                    select user_id, min(first_seen_at) from {raw_scan(home, "identities")} group by 1
                                 )
-                                select c.arrived_on, min(l.day) - {fact.stitch}
+                                select c.arrived_on, {_earliest("l.happened_at", source)} - {fact.stitch}
                                 from changed as c join links as l on l.user_id = c.{table.key[0]}
                                 where c.before is not null {said} group by 1
                                 """
@@ -141,45 +148,54 @@ def reach(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, nig
                         )
     for fact in tables.values():
         if fact.stitch and {fact.name, "identities"} & source.tables.keys():
-            note(_stitched(connection, home, source, fact))
+            note(_stitched(connection, home, source, nights, fact))
     return windows
 
 
-def _stitched(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, fact: Table) -> list[tuple[date, date | None]]:
+def _stitched(
+    connection: duckdb.DuckDBPyConnection, home: Home, source: Source, nights: list[date], fact: Table
+) -> list[tuple[date, date | None]]:
     """(night, earliest date of a row without a user that a first link of the night gives one to) for every night with such a link.
 
     A declared link counts from at most `stitch` days before the night it arrived in, as int_device_user has it; the first night of a
     shop brings links of any age.
     """
     assert fact.at is not None
-    day, seen = _business_date(fact.at, source), _business_date("first_seen_at", source)
+    seen, night_before = _business_date("first_seen_at", source), date_literal(min(nights) - timedelta(days=1))
+    tonight = "arrived_on in (select night from nights)"
     return connection.execute(
         f"""
-        with links as (
-            select arrived_on, device_id, {day} as day from {raw_scan(home, fact.name)} where device_id is not null and user_id is not null
-            union all
-            select arrived_on, device_id,
-                case when arrived_on > {date_literal(source.first_night)} then greatest({seen}, arrived_on - {fact.stitch + 1}) else {seen} end
-            from {raw_scan(home, "identities")}
+        with devices as (
+            select device_id from {raw_scan(home, fact.name)} where {tonight} and device_id is not null and user_id is not null
+            union
+            select device_id from {raw_scan(home, "identities")} where {tonight}
         ),
-        by_night as (
-            select arrived_on, device_id, min(day) as day from links
-            where device_id in (select device_id from links where arrived_on in (select night from nights))
+        -- All nights before these are one: what they knew of a device.
+        links as (
+            select greatest(arrived_on, {night_before}) as arrived_on, device_id, {_earliest(fact.at, source)} as day
+            from {raw_scan(home, fact.name)}
+            where user_id is not null and device_id in (select device_id from devices)
+            group by 1, 2
+            union all
+            select greatest(arrived_on, {night_before}), device_id,
+                min(case when arrived_on > {date_literal(source.first_night)} then greatest({seen}, arrived_on - {fact.stitch + 1}) else {seen} end)
+            from {raw_scan(home, "identities")}
+            where device_id in (select device_id from devices)
             group by 1, 2
         ),
+        by_night as (select arrived_on, device_id, min(day) as day from links group by 1, 2),
         first_links as (
             select * from (
                 select arrived_on, device_id, day, min(day) over before as known from by_night
                 window before as (partition by device_id order by arrived_on rows between unbounded preceding and 1 preceding)
             )
-            where arrived_on in (select night from nights) and (known is null or day < known)
+            where {tonight} and (known is null or day < known)
         )
-        select l.arrived_on, min(f.day)
+        select l.arrived_on, min({_business_date("f." + fact.at, source)}) as day
         from first_links as l
-        join (
-            select arrived_on, device_id, {day} as day from {raw_scan(home, fact.name)} where user_id is null and device_id is not null
-                and arrived_on >= (select min(day) - {fact.stitch} from first_links)
-        ) as f on f.device_id = l.device_id and f.day >= l.day - {fact.stitch} and f.arrived_on <= l.arrived_on
+        join {raw_scan(home, fact.name)} as f on f.device_id = l.device_id and f.arrived_on <= l.arrived_on
+        where f.user_id is null and f.arrived_on >= (select min(day) - {fact.stitch} from first_links)
+            and {_business_date("f." + fact.at, source)} >= l.day - {fact.stitch}
         group by 1
         """
     ).fetchall()
