@@ -12,7 +12,7 @@ import pytest
 from userops_pipeline.core.conform import conform
 from userops_pipeline.core.home import Home
 from userops_pipeline.core.landing import land, nights_between
-from userops_pipeline.core.source import load_source
+from userops_pipeline.core.source import Source, load_source
 from userops_pipeline.simulate import Settings, simulate
 
 NIGHTS = 15
@@ -48,6 +48,23 @@ class Shop:
             return connection.execute(query).fetchall()
 
 
+def delivered(folder: Path, users: int, nights: int, rate: float) -> Shop:
+    """A shop simulated under this folder, every night of it landed and conformed by the source as it stands."""
+    settings = Settings(users, nights, seed=11, out=folder / "files", dirt=rate)
+    simulate(settings)
+    source, home = reading(settings), Home(folder / "home")
+    every = nights_between(settings.start, settings.date_of(nights - 1))
+    assert {landed.outcome for landed in land(home, source, every)} == {"landed"}
+    conform(home, source, every)
+    return Shop(settings, home)
+
+
+def reading(settings: Settings) -> Source:
+    """The source of the demo shop, pointed at these files."""
+    source = load_source("demo_shop")
+    return source.model_copy(update={"root": source.root.model_copy(update={"env": None, "path": str(settings.out)})})
+
+
 @pytest.fixture(scope="session")
 def conformed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[float], Shop]:
     """The same shop with dirt at a rate, landed and conformed by the source as it stands."""
@@ -55,16 +72,7 @@ def conformed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[float], Sho
 
     def make(rate: float) -> Shop:
         if rate not in made:
-            folder = tmp_path_factory.mktemp("shop")
-            settings = Settings(USERS, NIGHTS, seed=11, out=folder / "files", dirt=rate)
-            simulate(settings)
-            source = load_source("demo_shop")
-            source = source.model_copy(update={"root": source.root.model_copy(update={"env": None, "path": str(settings.out)})})
-            home = Home(folder / "home")
-            nights = nights_between(settings.start, settings.date_of(NIGHTS - 1))
-            assert {landed.outcome for landed in land(home, source, nights)} == {"landed"}
-            conform(home, source, nights)
-            made[rate] = Shop(settings, home)
+            made[rate] = delivered(tmp_path_factory.mktemp("shop"), USERS, NIGHTS, rate)
         return made[rate]
 
     return make

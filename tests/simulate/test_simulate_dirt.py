@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from conftest import RATE, Shop
+from conftest import RATE, Shop, reading
 
 from userops_pipeline.core import contract
 from userops_pipeline.core.gate import run_gate
 from userops_pipeline.core.landing import nights_between
-from userops_pipeline.core.source import load_source
 from userops_pipeline.simulate.dirt import SPOTS
 
 MATCH = "d.night = cast(q.arrived_on as varchar) and d.table_name = q.table_name and d.night || '/' || d.file = q.source_file and d.row = q.source_row"
@@ -109,8 +108,7 @@ def test_accounts_are_excluded_and_merged_as_the_truth_says(dirty: Shop) -> None
 @pytest.mark.parametrize("which", ["dirty", "clean"])
 def test_the_gate_lets_the_demo_pass(which: str, request: pytest.FixtureRequest) -> None:
     shop: Shop = request.getfixturevalue(which)
-    source = load_source("demo_shop")
-    source = source.model_copy(update={"root": source.root.model_copy(update={"env": None, "path": str(shop.settings.out)})})
+    source = reading(shop.settings)
     nights = nights_between(shop.settings.start, shop.settings.date_of(shop.settings.days - 1))
     results = run_gate(shop.home, [source], nights, nights[-1])
     assert [result for result in results if not result.passed and result.severity == "error"] == []

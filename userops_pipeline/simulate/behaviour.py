@@ -247,14 +247,14 @@ class Behaviour:
         self.post_topics = np.concatenate([self.post_topics, topics])[-POSTS_REMEMBERED:]
 
 
-def truth_rows(settings: Settings, visits: VisitsOfDay, events: EventsOfDay, first_visit: int) -> pa.Table:
+def truth_rows(settings: Settings, population: Population, visits: VisitsOfDay, events: EventsOfDay, first_visit: int) -> pa.Table:
     """One row per true visit, with the range of its event ids."""
     count = len(visits.person)
     ends = events.second[events.first + events.length - 1] if count else np.empty(0)
     return pa.table(
         {
             "session_id": pa.array(np.arange(first_visit, first_visit + count)),
-            "person_id": pa.array(visits.person),
+            "person_id": pa.array(population.human[visits.person]),
             "user_id": pa.array(visits.user, mask=visits.user == 0),
             "device_id": pa.array(visits.device),
             "kind": coded(visits.kind, KINDS),

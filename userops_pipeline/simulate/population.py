@@ -177,6 +177,8 @@ class Population:
         first = (second * rng.random(len(second))).astype(np.int32)
         plain = (self.excluded_as[first] == 0) & ~np.isin(first, second) & (first != second)
         self.merged, self.merged_into = second[plain].astype(np.int32), first[plain]
+        self.human = np.arange(self.people, dtype=np.int32)  # who is behind each account: of merged ones, the first account's person
+        self.human[self.merged] = self.merged_into
         wait = 2.0 + rng.exponential(10.0, len(self.merged))
         self.merged_at = self.registers[self.merged] + wait
 

@@ -145,14 +145,14 @@ class _Shop:
         outbox.add(day, "products", self.catalogue.of_day(settings, day))
         outbox.add(day, "campaigns", self.campaigns.of_day(day))
 
-        self.truth.add("sessions", behaviour_rows.truth_rows(settings, visits, events, self._first_visit))
+        self.truth.add("sessions", behaviour_rows.truth_rows(settings, population, visits, events, self._first_visit))
         self._first_visit += len(visits.person)
         self.truth.add(
             "orders",
             pa.table(
                 {
                     "order_id": pa.array(order),
-                    "person_id": pa.array(person.astype(np.int64)),
+                    "person_id": pa.array(population.human[person].astype(np.int64)),
                     "cause": coded(cause, CAUSES).cast(pa.string()),
                 }
             ),

@@ -51,7 +51,7 @@ class Truth:
     def _people(
         self, people: npt.NDArray[np.int64], population: Population, purchases: Purchases, registry: Registry, season: Season
     ) -> pa.Table:
-        """One row per person and account; `person_id` of a merged account is that of the person's first one."""
+        """One row per person and account. `person_id` of a merged account is, here and in every table of the truth, that of the person's first one."""
         known = people < population.users
         user = np.where(known, people, 0)
         nobody = ~known
@@ -63,15 +63,11 @@ class Truth:
             gone = missing | ~np.isfinite(values) | (values >= season.starts[-1])
             return times(self._settings, season.all_seconds(np.where(gone, 0, values)), gone)
 
-        same = people.copy()
-        position = np.searchsorted(people, population.merged)
-        here = (population.merged >= people[0]) & (population.merged <= people[-1])
-        same[position[here]] = population.merged_into[here]
         kind = population.excluded_as[user]
         never = ~np.isfinite(registry.registered[user])
         return pa.table(
             {
-                "person_id": pa.array(same),
+                "person_id": pa.array(population.human[people].astype(np.int64)),
                 "user_id": pa.array(people + FIRST_USER, mask=nobody),
                 "arrived_at": when(population.arrives[people], np.zeros(len(people), dtype=bool)),
                 "registered_at": times(self._settings, np.where(never, 0, registry.registered[user]), nobody | never),
@@ -108,7 +104,7 @@ class Truth:
         return pa.table(
             {
                 "device_id": pa.array(device_numbers(owner, np.where(family, 0, slot))),
-                "person_id": pa.array(person),
+                "person_id": pa.array(population.human[person].astype(np.int64)),
                 "user_id": pa.array(person + FIRST_USER, mask=~known),
                 "owner_id": pa.array(owner.astype(np.int64)),
             }
