@@ -6,15 +6,18 @@ import hashlib
 import os
 import subprocess
 import sys
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pytest
 from conftest import Shop
+from scipy import stats
 
 from userops_pipeline.core.home import PROJECT_DIR, UserOpsError
-from userops_pipeline.simulate import Settings, simulate
-from userops_pipeline.simulate.season import Season
+from userops_pipeline.simulate import Settings, purchases, simulate
+from userops_pipeline.simulate.season import HOURS, WEEK, Season
 
 
 def query(out: Path, text: str) -> list[tuple]:
@@ -238,12 +241,113 @@ def test_replies_are_slow_on_weekends_and_at_night(tmp_path: Path) -> None:
     assert rows["night"] > 4 * rows["day"]
 
 
-def test_saturdays_are_busier_than_tuesdays(larger: Path) -> None:
-    by_day = dict(query(larger, "select isodow(started_at + interval 8 hours), count(*) from '<truth>/sessions.parquet' group by 1"))
-    assert by_day[6] > 1.08 * by_day[2]
-    season = Season(Settings(10, 730, seed=1, out=larger))
+READING = "('browse', 'search', 'read', 'leave_cart', 'fail')"  # visits without a purchase, a message, a registration
+
+
+def pace_by_stage(out: Path, nights: int) -> dict[str, float]:
+    """Visits without a purchase over those expected at each person's own rate, by the stage a person is in on the day, over that of `other`."""
+    rows = query(
+        out,
+        f"""
+        with days as (select day::timestamp + interval 4 hours as noon, day::date as on_date from range(date '2026-01-01', date '2026-01-01' + {nights}, interval 1 day) as d(day)),
+        people as (
+            select person_id, visit_rate, arrived_at, coalesce(dropped_at, timestamp '2100-01-01') as dropped_at,
+                coalesce(left_at, timestamp '2100-01-01') as left_at
+            from '<truth>/people.parquet'
+        ),
+        orders as (
+            select o.person_id, min(r.ordered_at) as at from '<truth>/orders.parquet' as o
+            join '<drops>/orders.parquet' as r using (order_id) group by o.order_id, o.person_id
+        ),
+        person_days as (
+            select p.person_id, d.on_date, p.visit_rate,
+                case when d.noon > p.dropped_at then 'lapsed' when d.noon < p.arrived_at + interval 14 days then 'new'
+                    when d.noon < o.at + interval 30 days then 'regular' else 'other' end as stage
+            from people as p join days as d on d.noon between p.arrived_at and p.left_at
+            asof left join orders as o on o.person_id = p.person_id and o.at <= d.noon
+        ),
+        visits as (
+            select person_id, (started_at + interval 8 hours)::date as on_date, count(*) as visit_count
+            from '<truth>/sessions.parquet' where kind in {READING} group by all
+        )
+        select stage, sum(coalesce(visit_count, 0)) / sum(visit_rate) from person_days left join visits using (person_id, on_date) group by 1
+        """,
+    )
+    paces = dict(rows)
+    return {stage: pace / paces["other"] for stage, pace in paces.items() if stage != "other"}
+
+
+STATED_PACE = {"new": 1.5, "regular": 1.25, "lapsed": 0.35}  # of the README: x1.5 when new, x1.25 after an order, x0.35 after dropping out
+
+
+def test_people_come_faster_when_new_and_slower_when_they_have_dropped_out(larger: Path) -> None:
+    found = pace_by_stage(larger, 90)
+    print(found)
+    assert found == {stage: pytest.approx(pace, rel=0.08 if stage != "lapsed" else 0.15) for stage, pace in STATED_PACE.items()}
+
+
+def test_a_shop_whose_visits_know_no_stage_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(purchases, "STAGE_FACTORS", dict.fromkeys(purchases.STAGE_FACTORS, 1.0))
+    simulate(Settings(1500, 60, seed=3, out=tmp_path, events_per_user=90, orders_per_user=4))
+    found = pace_by_stage(tmp_path, 60)
+    assert [
+        stage for stage, pace in STATED_PACE.items() if found[stage] == pytest.approx(pace, rel=0.08 if stage != "lapsed" else 0.15)
+    ] == []
+
+
+def fits(counts: list[int], expected: np.ndarray) -> float:
+    """p-value of Pearson's chi-square of these counts against shares."""
+    return float(stats.chisquare(counts, np.sum(counts) * expected / expected.sum()).pvalue)
+
+
+def test_people_register_as_growth_and_launch_say(larger: Path) -> None:
+    season, day = Season(Settings(10, 90, seed=1, out=larger)), np.arange(90)
+    counts = dict(
+        query(
+            larger,
+            "select (registered_at + interval 8 hours)::date - date '2026-01-01', count(*) from '<truth>/people.parquet' where user_id is not null and registered_at is not null group by 1",
+        )
+    )
+    weeks = [sum(counts.get(int(one), 0) for one in part) for part in np.array_split(day, 15)]
+
+    def expected(growth: float, launch: float, weight: np.ndarray) -> np.ndarray:
+        density = weight * (1 + growth * day / 90 + launch * np.exp(-day / (0.04 * 90)))
+        return np.array([part.sum() for part in np.array_split(density, 15)])
+
+    assert fits(weeks, expected(0.5, 8, season.weight)) > 0.001
+    # the same figures refuse a shop that does not grow, and one without a launch
+    assert fits(weeks, expected(0, 8, season.weight)) < 1e-6
+    assert fits(weeks, expected(0.5, 0, season.weight)) < 1e-6
+
+
+def test_visits_follow_the_week_and_the_hours_of_the_day(larger: Path) -> None:
+    """By local day over the mean of the seven days around it, and by local hour; the stated shapes, and not those of another day or zone."""
+    rows = query(
+        larger,
+        f"""
+        with days as (select (started_at + interval 8 hours)::date as on_date, count(*) as n from '<truth>/sessions.parquet' where kind in {READING} group by 1),
+        around as (select on_date, n, avg(n) over (order by on_date rows between 3 preceding and 3 following) as mean, row_number() over (order by on_date) as number from days)
+        select isodow(on_date), avg(n / mean) from around where number between 18 and 87 group by 1 order by 1
+        """,
+    )
+    week, stated = np.array([ratio for _, ratio in rows]), np.array(WEEK) / np.mean(WEEK)
+    hours = np.zeros(24)
+    for hour, count in query(
+        larger, f"select hour(started_at + interval 8 hours), count(*) from '<truth>/sessions.parquet' where kind in {READING} group by 1"
+    ):
+        hours[hour] = count
+    shape = np.array(HOURS) / sum(HOURS)
+    assert np.abs(week - stated).max() < 0.06
+    assert np.abs(np.roll(week, 1) - stated).max() > 0.08
+    assert np.abs(hours / hours.sum() - shape).max() < 0.005
+    assert np.abs(np.roll(hours, 1) / hours.sum() - shape).max() > 0.01
+
+
+def test_november_is_the_peak_of_the_year() -> None:
+    season = Season(Settings(10, 730, seed=1, out=Path("nowhere")))
     assert season.weight.mean() == pytest.approx(1)
-    assert season.weight.max() > 1.5  # November
+    assert 1.5 < season.weight.max() < 2
+    assert date(2026, 11, 5) <= date(2026, 1, 1) + timedelta(days=int(season.weight[:365].argmax())) <= date(2026, 11, 17)
 
 
 # -- the truth -----------------------------------------------------------------------------------------------------

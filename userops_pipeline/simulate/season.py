@@ -23,10 +23,9 @@ class Season:
     """Turns operational days into local seconds since the first midnight, and back. `starts[d]` is the operational time at which day d starts."""
 
     def __init__(self, settings: Settings) -> None:
-        first = settings.start.toordinal()
-        days = np.arange(settings.days)
-        week = np.array([WEEK[(first + int(d) - 1) % 7] for d in days])
-        year = np.array([self._year((first + int(d)) % 365.25) for d in days])
+        dates = [settings.date_of(day) for day in range(settings.days)]
+        week = np.array([WEEK[on.weekday()] for on in dates])
+        year = np.array([self._year(on.timetuple().tm_yday) for on in dates])
         self.weight: Floats = week * year / np.mean(week * year)
         self.starts: Floats = np.concatenate([[0.0], np.cumsum(self.weight)])
         self._hours: Floats = np.concatenate([[0.0], np.cumsum(HOURS) / sum(HOURS)])
