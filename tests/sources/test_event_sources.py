@@ -180,6 +180,39 @@ def test_sessions_agree_with_those_of_snowplow(snowplow: Built) -> None:
         assert found[8] == (engaged + 5 if engaged else 0), user
 
 
+def test_engaged_sessions_are_those_of_snowplow_but_for_what_a_conversion_is(snowplow: Built) -> None:
+    """Both: two views, two heartbeats or a conversion. Theirs is run with every page view declared a conversion, ours is a payment."""
+    tables, _ = snowplow
+    theirs = expected(
+        "sessions",
+        "domain_sessionid, start_tstamp::timestamp, end_tstamp::timestamp, page_views::integer, engaged_time_in_s::integer, "
+        "cv_view_page_converted::boolean, is_engaged::boolean",
+    )
+    # Of two of their rows that differ in id and day only, one is engaged: the other three columns of the rule are those of a stray ping in both.
+    strange = [row for row in theirs if row[6] and not (row[3] >= 2 or row[4] >= 20 or row[5])]
+    assert [(row[0][:6], str(row[1].date()), row[3:]) for row in strange] == [("0b0c7b", "2021-03-04", (1, 5, False, True))]
+    alike, by_conversion_alone, in_sessions_of_one_view = 0, [], []
+    for visit, start, end, views, engaged_seconds, converted, is_engaged in theirs:
+        if visit == strange[0][0]:
+            continue
+        [(ours, view_count, most_views)] = tables.execute(
+            "select bool_or(is_engaged), sum(view_count), max(view_count) from intermediate.int_sessions where visit_id = ? and started_at between ? and ?",
+            [visit, start, end],
+        ).fetchall()
+        assert (ours or view_count > 0) == is_engaged, visit
+        if ours == is_engaged:
+            alike += 1
+        elif views > 1:  # days apart, on another cookie or of another user: one visit to the tracker, sessions of one view to us
+            assert (most_views, converted) == (1, True), visit
+            in_sessions_of_one_view.append(visit[:6])
+        else:
+            assert (views, engaged_seconds, converted) == (1, 0, True), visit
+            by_conversion_alone.append(visit[:6])
+    assert (alike, by_conversion_alone, in_sessions_of_one_view) == (
+        8, ["93c111", "df2bf4", "79831f", "d21c00", "b5c493", "4d34b5"], ["2bfc2c", "540b6c", "37b340"],
+    )  # fmt: skip
+
+
 def test_users_agree_with_those_of_snowplow(snowplow: Built) -> None:
     tables, _ = snowplow
     theirs = expected("users", "user_id, domain_userid, start_tstamp::timestamp, end_tstamp::timestamp, page_views::integer")
