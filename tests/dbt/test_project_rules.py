@@ -35,7 +35,6 @@ EXCEPTIONS = {
     ("int_user", "source"),
     ("int_consent", "source"),
     ("int_contact_point", "source"),
-    ("int_device_first", "source"),
     ("load_accounting", "staging"),
 }
 # Models that may see a name or an address.
@@ -301,6 +300,21 @@ def test_staging_of_a_contract_table_is_one_line(table: contract.Table) -> None:
     at += f', staged="{table.staged}"' if table.staged != "whole" else ""
     written = (PROJECT / "models" / "staging" / f"stg_{table.name}.sql").read_text(encoding="utf-8")
     assert written == f'{{{{ conformed("{table.name}"{at}) }}}}\n'
+
+
+def past_the_window(models: Models) -> list[str]:
+    """Models that read a raw table of things that happen by themselves: of these a build shows the arrivals of its window only."""
+    happening = {f"source.userops.raw.{table.name}" for table in contract.tables().values() if table.at}
+    return [name for name, model in models.items() if not name.startswith("stg_") and happening & set(model["depends_on"]["nodes"])]
+
+
+def test_only_staging_reads_raw_rows_that_happen_in_time(models: Models) -> None:
+    assert past_the_window(models) == []
+
+
+def test_a_model_that_reads_raw_events_is_found(models: Models) -> None:
+    bad = {"depends_on": {"nodes": ["source.userops.raw.users", "source.userops.raw.events"]}}
+    assert past_the_window({**models, "int_bad": bad}) == ["int_bad"]
 
 
 def test_incremental_models_are_incremental_by_window_and_refuse_another_shape(models: Models) -> None:

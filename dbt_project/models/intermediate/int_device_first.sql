@@ -1,56 +1,70 @@
 {{ windowed("first_on", start="facts_from") }}
 
 with
-    clock as (select as_of, first_on, facts_from, business_zone from {{ ref("int_clock") }}),
-    excluded as (select user_id from {{ ref("stg_users") }} where excluded_as is not null),
-    users as (select user_id, known_from_on, known_to_on from {{ ref("int_user") }}),
+    clock as (select as_of, facts_from from {{ ref("int_clock") }}),
     events as (
-        select device_id, user_id, event_name, event_on
-        from {{ ref("stg_events") }}
-        where device_id is not null and not coalesce(is_bot, false) and event_on >= (select facts_from from clock)
+        select device_id, event_name, event_on
+        from {{ ref("int_event") }}
+        where device_id is not null and event_on >= (select facts_from from clock)
     ),
-    links as (
-        select
-            device_id,
-            user_id,
-            greatest(
-                {{ business_date("identities.first_seen_at", "clock.business_zone") }},
-                case when identities.arrived_on > clock.first_on then identities.arrived_on end
-            ) as seen_on,
-            identities.arrived_on
-        from {{ source("raw", "identities") }} as identities
-        cross join clock
-        where identities.arrived_on <= clock.as_of
+    identities as (
+        select device_id, user_id, from_on
+        from {{ ref("int_identity") }}
+        where from_on >= (select facts_from from clock)
+    ),
+    merges as (select user_id, survivor_id from {{ ref("int_user_merge") }}),
+    excluded_users as (
+        select subject_id as user_id, from_on, to_on from {{ ref("int_exclusion") }} where subject = 'user'
+    ),
+    excluded_devices as (
+        select subject_id as device_id, from_on from {{ ref("int_exclusion") }} where subject = 'device'
     ),
 
-    {#- Where a device shows itself: in an event, or in a link to a user on the night it becomes known. -#}
+    {#- A device may be known by a link alone. -#}
+    linked as (
+        select identities.device_id, coalesce(merges.survivor_id, identities.user_id) as user_id, identities.from_on
+        from identities
+        left join merges on identities.user_id = merges.user_id
+    ),
+    links as (
+        select linked.device_id, linked.from_on
+        from linked
+        left join
+            excluded_users
+            on linked.user_id = excluded_users.user_id
+            and linked.from_on >= excluded_users.from_on
+            and (excluded_users.to_on is null or linked.from_on < excluded_users.to_on)
+        left join
+            excluded_devices
+            on linked.device_id = excluded_devices.device_id
+            and linked.from_on >= excluded_devices.from_on
+        where excluded_users.user_id is null and excluded_devices.device_id is null
+    ),
     sightings as (
-        select events.device_id, events.event_name, events.event_on as seen_on
+        select device_id, event_on as seen_on, case when event_name = 'install' then event_on end as installed_on
         from events
-        left join excluded on events.user_id = excluded.user_id
-        where excluded.user_id is null
         union all
-        select links.device_id, cast(null as string) as event_name, links.seen_on
+        select device_id, from_on as seen_on, cast(null as date) as installed_on
         from links
-        inner join
-            users
-            on links.user_id = users.user_id
-            and greatest(links.seen_on, links.arrived_on) >= users.known_from_on
-            and (users.known_to_on is null or greatest(links.seen_on, links.arrived_on) < users.known_to_on)
-        where links.seen_on >= (select facts_from from clock)
+    ),
+    devices as (
+        select device_id, min(seen_on) as seen_on, min(installed_on) as installed_on from sightings group by device_id
     ),
     firsts as (
-        select device_id, 'seen' as first_of, min(seen_on) as first_on
-        from sightings
-        group by device_id
+        select device_id, 'seen' as first_of, seen_on as first_on
+        from devices
         union all
-        select device_id, 'installed' as first_of, min(seen_on) as first_on
-        from sightings
-        where event_name = 'install'
-        group by device_id
+        select device_id, 'installed' as first_of, installed_on as first_on
+        from devices
+        where installed_on is not null
     )
     {%- if is_incremental() %}
-        , earlier as (select device_id, first_of from {{ this }} where first_on < (select facts_from from clock))
+        ,
+        earlier as (
+            select device_id, first_of
+            from {{ this }}
+            where first_on < (select facts_from from clock) and device_id in (select device_id from devices)
+        )
     {%- endif %}
 
 select firsts.device_id, firsts.first_of, firsts.first_on

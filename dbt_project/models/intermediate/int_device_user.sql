@@ -11,10 +11,12 @@ with
             and not coalesce(is_bot, false)
             and event_on >= (select facts_from from clock)
     ),
-    delivered as (
+    links as (
         select
             raw.device_id,
             raw.user_id,
+            raw.arrived_on,
+            raw.first_seen_at,
             case
                 when raw.arrived_on > clock.first_on
                 then
@@ -23,23 +25,57 @@ with
                     )
                 else raw.first_seen_at
             end as seen_at,
-            row_number() over (
-                partition by raw.device_id, raw.user_id
-                order by raw.arrived_on, raw.first_seen_at, raw.source_row, raw.source_name, raw.source_file
-            ) as version_rank
+            raw.source_row,
+            raw.source_name,
+            raw.source_file
         from {{ source("raw", "identities") }} as raw
         cross join clock
-        where raw.arrived_on <= clock.as_of
+        where
+            raw.arrived_on <= clock.as_of
+            -- Nothing else can be a sighting in the window, whatever the zone.
+            and (
+                raw.arrived_on >= clock.facts_from
+                or cast(raw.first_seen_at as date) >= {{ days_after("clock.facts_from", -1) }}
+            )
+    ),
+    ranked as (
+        select
+            links.device_id,
+            links.user_id,
+            links.arrived_on,
+            links.first_seen_at,
+            links.seen_at,
+            {{ business_date("links.seen_at", "clock.business_zone") }} as seen_on,
+            row_number() over (
+                partition by links.device_id, links.user_id
+                order by links.arrived_on, links.first_seen_at, links.source_row, links.source_name, links.source_file
+            ) as version_rank
+        from links
+        cross join clock
+    ),
+    firsts as (
+        select device_id, user_id, arrived_on, first_seen_at, seen_at, seen_on
+        from ranked
+        where version_rank = 1 and seen_on >= (select facts_from from clock)
     ),
     declared as (
-        select
-            delivered.device_id,
-            delivered.user_id,
-            delivered.seen_at,
-            {{ business_date("delivered.seen_at", "clock.business_zone") }} as seen_on
-        from delivered
-        cross join clock
-        where delivered.version_rank = 1
+        select device_id, user_id, seen_at, seen_on
+        from firsts
+        {%- if is_incremental() %}
+            -- Shops deliver a link again and again; of these the first delivery lies before the window.
+            where
+                not exists (
+                    select 1
+                    from {{ source("raw", "identities") }} as earlier
+                    where
+                        earlier.device_id = firsts.device_id
+                        and earlier.user_id = firsts.user_id
+                        and (
+                            earlier.arrived_on < firsts.arrived_on
+                            or (earlier.arrived_on = firsts.arrived_on and earlier.first_seen_at < firsts.first_seen_at)
+                        )
+                )
+        {%- endif %}
     ),
     sightings as (
         select device_id, user_id, seen_at, seen_on
@@ -47,7 +83,6 @@ with
         union all
         select device_id, user_id, seen_at, seen_on
         from declared
-        where seen_on >= (select facts_from from clock)
     ),
     -- Nearly every day of a device has one user, of whom the first sighting says it all; only the others are put in
     -- order row by row.
@@ -69,7 +104,7 @@ with
             union all
             select device_id, user_id, from_at as seen_at, from_on as seen_on
             from {{ this }}
-            where from_on < (select facts_from from clock)
+            where from_on < (select facts_from from clock) and device_id in (select device_id from days)
         {%- endif %}
     ),
     ordered as (
