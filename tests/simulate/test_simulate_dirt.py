@@ -48,6 +48,37 @@ def test_nothing_else_is_in_quarantine(dirty: Shop) -> None:
     assert wrong == []
 
 
+@pytest.mark.parametrize(("table", "key"), [("events", "event_id"), ("orders", "order_id"), ("touches", "touch_id"), ("users", "user_id")])
+def test_every_row_that_is_only_strange_is_kept(dirty: Shop, table: str, key: str) -> None:
+    """Unknown users and names, addresses that only look wrong: with the key dirt gave them, on their night, once."""
+    found = dirty.sql(
+        f"select d.kind, count(distinct d.key), count(r.{key}) from {{truth:dirt}} as d left join {{raw:{table}}} as r "
+        f"on r.{key} = d.key and cast(r.arrived_on as varchar) = d.night where d.table_name = '{table}' and d.verdict = 'kept' and d.row is not null group by 1"
+    )
+    print(table, found)
+    assert {kind for kind, _, _ in found} == {kind.name for kind in SPOTS[table].kinds if kind.verdict == "kept"}
+    assert [row for row in found if row[1] != row[2]] == []
+
+
+def test_a_messy_user_is_normalised(dirty: Shop) -> None:
+    messy = "select key from {truth:dirt} where table_name = 'users' and kind = 'messy but right'"
+    assert dirty.sql(f"select distinct email, phone, excluded_as from {{raw:users}} where user_id in ({messy})") == [
+        ("messy@mail.example", "+8613000000000", "test")
+    ]
+
+
+@pytest.mark.parametrize(("table", "key", "at"), [("payments", "payment_id", "attempted_at"), ("content", "content_id", "created_at")])
+def test_late_rows_of_other_tables_are_kept_too(dirty: Shop, table: str, key: str, at: str) -> None:
+    lateness, last = SPOTS[table].late, dirty.settings.date_of(dirty.settings.days - 1)
+    ((late, lost),) = dirty.sql(
+        f"select count(*), count(*) filter (where r.{key} is null and d.night::date + {lateness} <= date '{last}') from {{truth:dirt}} as d "
+        f"left join {{raw:{table}}} as r on r.{key} = d.key and r.arrived_on > (r.{at} + interval 8 hours)::date "
+        f"where d.table_name = '{table}' and d.kind = 'late'"
+    )
+    assert late > 0
+    assert lost == 0
+
+
 def test_every_copy_is_counted_as_duplicate_and_kept_once(dirty: Shop) -> None:
     assert dirty.sql(
         "select table_name, cast(arrived_on as varchar), rows_duplicate from {accounting} where rows_duplicate > 0 order by all"
