@@ -3,6 +3,9 @@
 {%- set rules = rules_of("int_sessions") -%}
 {%- set timeout_micros = rules.get("timeout_minutes", 1) * 60000000 -%}
 {%- set cut_on_campaign = rules.get("cut_on_campaign", false) %}
+{%- set across_midnight = rules.get("across_midnight", true) %}
+{#- Of a session that goes on over midnight, what it was by then: a day is never changed by the next one. -#}
+{%- set on_first_day = days_between("chain_from_on", "event_on") ~ " <> 1" if across_midnight else "1 = 1" %}
 
 with
     clock as (select facts_from, sessions_from from {{ ref("int_clock") }}),
@@ -186,10 +189,14 @@ with
             min(event_on) as started_on,
             min(first_micros) as first_micros,
             max(last_micros) as last_micros,
+            max(case when {{ on_first_day }} then last_micros end) as first_day_last_micros,
             sum(event_count) as event_count,
             sum(view_count) as view_count,
             sum(heartbeat_count) as heartbeat_count,
             sum(conversion_count) as conversion_count,
+            sum(case when {{ on_first_day }} then view_count else 0 end) as first_day_view_count,
+            sum(case when {{ on_first_day }} then heartbeat_count else 0 end) as first_day_heartbeat_count,
+            sum(case when {{ on_first_day }} then conversion_count else 0 end) as first_day_conversion_count,
             {%- for step in rules.get("steps", []) %} max(has_{{ step }}) as has_{{ step }}, {%- endfor %}
             min_by(entry_page, case when entry_page is not null then first_micros end) as entry_page,
             max_by(exit_page, case when exit_page is not null then first_micros end) as exit_page,
@@ -200,8 +207,7 @@ with
             user_id,
             visit_id,
             chain_number,
-            {%- if rules.get("across_midnight", true) %}
-                greatest({{ days_between("chain_from_on", "event_on") }} - 1, 0)
+            {%- if across_midnight %} greatest({{ days_between("chain_from_on", "event_on") }} - 1, 0)
             {%- else %} {{ days_between("chain_from_on", "event_on") }}
             {%- endif %}
     )
@@ -230,7 +236,17 @@ select
     sessions.campaign_id,
     {%- for step in rules.get("steps", []) %} sessions.has_{{ step }} = 1 as has_{{ step }}, {%- endfor %}
     sessions.view_count >= 2 or sessions.heartbeat_count >= 2 or sessions.conversion_count > 0 as is_engaged,
+    case
+        when
+            sessions.first_day_view_count >= 2
+            or sessions.first_day_heartbeat_count >= 2
+            or sessions.first_day_conversion_count > 0
+        then sessions.started_on
+        when sessions.view_count >= 2 or sessions.heartbeat_count >= 2 or sessions.conversion_count > 0
+        then {{ days_after("sessions.started_on", 1) }}
+    end as engaged_on,
     cast(floor((sessions.last_micros - sessions.first_micros) / 1000000) as bigint) as duration_seconds,
+    cast(floor((sessions.first_day_last_micros - sessions.first_micros) / 1000000) as bigint) as first_day_seconds,
     cast(sessions.heartbeat_count * {{ rules.get("heartbeat_seconds", 0) }} as bigint) as heartbeat_seconds
 from sessions
 cross join clock

@@ -5,7 +5,7 @@
 {%- for kind in activity_kinds() -%} {%- do counted.update({kind ~ "_count": is_activity(kind)}) -%} {%- endfor %}
 
 with
-    clock as (select as_of, facts_from from {{ ref("int_clock") }}),
+    clock as (select as_of, facts_from, sessions_from from {{ ref("int_clock") }}),
     activity as (
         select user_id, activity_at, activity_on, source_table, activity, is_own, value
         from {{ ref("int_activity") }}
@@ -36,9 +36,9 @@ with
         where activity = 'touch_sent' and campaign_id is not null
     ),
     sessions as (
-        select user_id, started_on
+        select user_id, started_on, engaged_on, duration_seconds, first_day_seconds
         from {{ ref("int_sessions") }}
-        where user_id is not null and started_on >= (select facts_from from clock)
+        where user_id is not null and started_on >= (select sessions_from from clock)
     ),
     category_days as (
         select user_id, activity_on, category, spend_amount, cumulative_amount
@@ -159,7 +159,35 @@ with
     first_campaigns as (
         select user_id, campaign_id, min(sent_on) as first_on from touches group by user_id, campaign_id
     ),
-    session_days as (select user_id, started_on, count(*) as session_count from sessions group by user_id, started_on),
+    {#- What a session was by midnight belongs to the day it began on, the rest of it to the next. -#}
+    session_parts as (
+        select
+            user_id,
+            started_on as activity_on,
+            1 as begun,
+            case when engaged_on = started_on then 1 else 0 end as engaged,
+            first_day_seconds as seconds
+        from sessions
+        union all
+        select
+            user_id,
+            {{ days_after("started_on", 1) }} as activity_on,
+            0 as begun,
+            case when engaged_on > started_on then 1 else 0 end as engaged,
+            duration_seconds - first_day_seconds as seconds
+        from sessions
+        where engaged_on > started_on or duration_seconds > first_day_seconds
+    ),
+    session_days as (
+        select
+            user_id,
+            activity_on,
+            sum(begun) as session_count,
+            sum(engaged) as engaged_session_count,
+            sum(seconds) as session_seconds
+        from session_parts
+        group by user_id, activity_on
+    ),
     campaign_days as (
         select user_id, first_on, count(*) as new_campaign_count from first_campaigns group by user_id, first_on
     ),
@@ -200,6 +228,8 @@ select
     cast(activity_days.refund_amount as decimal(18, 2)) as refund_amount,
     cast(activity_days.event_count as bigint) as event_count,
     cast(coalesce(session_days.session_count, 0) as bigint) as session_count,
+    cast(coalesce(session_days.engaged_session_count, 0) as bigint) as engaged_session_count,
+    cast(coalesce(session_days.session_seconds, 0) as bigint) as session_seconds,
     cast(activity_days.touch_count as bigint) as touch_count,
     cast(activity_days.open_count as bigint) as open_count,
     cast(activity_days.click_count as bigint) as click_count,
@@ -221,7 +251,9 @@ left join
 left join line_days on activity_days.user_id = line_days.user_id and activity_days.activity_on = line_days.ordered_on
 left join store_days on activity_days.user_id = store_days.user_id and activity_days.activity_on = store_days.first_on
 left join
-    session_days on activity_days.user_id = session_days.user_id and activity_days.activity_on = session_days.started_on
+    session_days
+    on activity_days.user_id = session_days.user_id
+    and activity_days.activity_on = session_days.activity_on
 left join
     campaign_days
     on activity_days.user_id = campaign_days.user_id

@@ -9,6 +9,9 @@
     "refund_amount": [90, 365],
     "active_days": [7, 30, 90, 365],
     "event_count": [7, 30, 90],
+    "session_count": [7, 30, 90],
+    "engaged_session_count": [30, 90],
+    "session_seconds": [30, 90],
     "touch_count": [30, 90],
     "open_count": [90],
     "click_count": [90],
@@ -223,6 +226,8 @@ select
             ) as {{ measure }}{{ suffix ~ "d" if suffix }},
         {%- endfor %}
     {%- endfor %}
+    {{ share("least(engaged_session_count_90d, session_count_90d)", "session_count_90d") }}
+    as engaged_session_share_90d,
     {{ ratio("spend_amount", "order_count", 18, 2) }} as average_order_amount,
     {{ ratio("spend_amount_90d", "order_count_90d", 18, 2) }} as average_order_amount_90d,
     largest_order_amount,
