@@ -4,52 +4,53 @@ A simulated shop of 365 days becomes a lake; our dbt build makes every table of 
 increment. Beside it run the contestants of `contestants`, each in a process of its own, in turns; their tables must equal ours.
 Must not assert a time: machines differ. It does refuse tables that differ, since then the times mean nothing.
 
-Compared is the event-sized core: sessions, user-days, one night's features, purchases in order. All start from the same rows: events
-with their resolved user and valid purchases, as Parquet for the contestants and as our staging for us. Identities, features without a
-window, tags, segments and lists are ours alone; the whole build's time is reported beside.
+Compared is the event-sized core with all its columns: sessions, user-days, one night's features, orders with their place. All start from
+the same rows: events with their resolved user, orders, order lines with their category, what else happened, and the users of the night, as
+Parquet for the contestants and as our staging for us. Identities, tags, segments and lists are ours alone; the whole build's time is reported
+beside. Ratios are of CPU seconds and of wall; on a machine that others use only the first means something.
 """
 
 import json
 import os
+import statistics
 import sys
 import time
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
-from tests.bench import processes
-from tests.bench.contestants import MEASURES, TABLES, WRITERS
+from tests.bench import nightly, processes
+from tests.bench.contestants import INPUTS, TABLES, WITHOUT, WRITERS
 from userops_pipeline.core.home import DBT_PROJECT_DIR, PROJECT_DIR, Home, write_json
+from userops_pipeline.core.source import load_source
 
 SIZES = {"S": (20_000, 100.0, 5.0), "M": (200_000, 50.0, 5.0), "L": (1_000_000, 50.0, 5.0)}  # users, events and orders per user
 DAYS, FIRST = 365, date(2026, 1, 1)
 LAST = FIRST + timedelta(days=DAYS - 1)
 REPEATS = {"S": 3, "M": 3, "L": 1}
-CORE = ("int_sessions", "int_user_day", "int_user_features", "user_orders")
-MODULE = ["-m", "tests.bench.scale"]
-
-FEATURES = [name for measure, lengths in MEASURES.items() for name in (measure, *(f"{measure}_{days}d" for days in lengths))]
-COLUMNS = {
-    "sessions": "device_id, user_id, started_at, ended_at, event_count",
-    "user_days": "user_id, activity_on, event_count, order_count, spend_amount",
-    "features": f"user_id, {', '.join(FEATURES)}, last_order_on",
-    "purchases": "order_id, purchase_number, days_since_previous_purchase",
+# The compared tables and the models that only they need: our seconds are those of all of these.
+MODELS = {
+    "sessions": ("int_sessions",),
+    "user_days": ("int_user_category_day", "int_user_day"),
+    "features": ("int_user_features",),
+    "purchases": ("user_orders",),
 }
 OURS = {
     "sessions": "ours.intermediate.int_sessions",
-    "user_days": "ours.intermediate.int_user_day where event_count > 0 or order_count > 0",
-    "features": "ours.intermediate.int_user_features where event_count > 0 or order_count > 0",
-    "purchases": "ours.marts.user_orders where purchase_number is not null",
+    "user_days": "ours.intermediate.int_user_day",
+    "features": "ours.intermediate.int_user_features",
+    "purchases": "ours.marts.user_orders",
 }
-# Users who were never registered have days, but no place in the panel.
-THEIRS = {"features": "where user_id in (select user_id from ours.intermediate.int_user_features)"}
+RESULTS = PROJECT_DIR / "data" / "bench"
+MODULE = ["-m", "tests.bench.scale"]
 
 
 def lake(home: Home, drops: Path) -> None:
     """The shop's files as raw Parquet: landed and conformed as every night does it, thirty nights at a time to bound the disk."""
     from userops_pipeline.core.conform import conform
     from userops_pipeline.core.landing import land, nights_between
-    from userops_pipeline.core.source import load_source
 
     os.environ["USEROPS_DEMO_SHOP"] = str(drops)
     source = load_source("demo_shop")
@@ -59,21 +60,34 @@ def lake(home: Home, drops: Path) -> None:
         conform(home, source, nights[start : start + 30])
 
 
+class ModelSeconds:
+    """CPU seconds by model, from dbt's own events: one thread runs the models, so what the process used between two is the model's."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._begun = 0.0
+
+    def __call__(self, event: Any) -> None:
+        if event.info.name == "NodeStart":
+            self._begun = time.process_time()
+        elif event.info.name == "NodeFinished" and event.data.node_info.resource_type == "model":
+            self.seconds[event.data.node_info.node_name] = round(time.process_time() - self._begun, 2)
+
+
 def build(home: Home, as_of: date, first_on: date, select: list[str]) -> None:
     """One dbt build of this night in this process; `first_on` is the shop's first night of tables. Leaves seconds by model beside."""
     from dbt.cli.main import dbtRunner
 
     from userops_pipeline.core import warehouse
-    from userops_pipeline.core.source import load_source
 
-    begun = time.perf_counter()
+    begun, models = time.perf_counter(), ModelSeconds()
     source = load_source("demo_shop").model_copy(update={"first_night": first_on})
     if not select:
         warehouse.prepare_build(home, [source], as_of)
     os.environ["USEROPS_WAREHOUSE"] = str(home.warehouse)
     folders = ["--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR), "--target-path", str(home.dbt_target)]
     chosen = ["--select", *select, "--full-refresh"] if select else ["--exclude", "resource_type:unit_test"]
-    result = dbtRunner().invoke(
+    result = dbtRunner(callbacks=[models]).invoke(
         ["build" if not select else "run", "--quiet", *folders, "--log-path", str(home.dbt_target / "logs"), *chosen]
     )
     failed = [(row.node.name, row.message) for row in result.result or [] if row.status in ("error", "fail")]
@@ -82,58 +96,94 @@ def build(home: Home, as_of: date, first_on: date, select: list[str]) -> None:
     if not select:
         warehouse.finish_build(home, as_of)
     seconds = dict.fromkeys(("model", "test"), 0.0)
-    models = {}
     for row in result.result:
         kind = str(row.node.resource_type)
         if kind in seconds:
             seconds[kind] += row.execution_time
-        if kind == "model":
-            models[row.node.name] = round(row.execution_time, 2)
-    write_json(home.root / "seconds.json", {**seconds, "whole": time.perf_counter() - begun, "models": models})
+    write_json(home.root / "seconds.json", {**seconds, "whole": time.perf_counter() - begun, "cpu": models.seconds})
 
 
 def seconds_of(home: Home) -> dict:
     return json.loads((home.root / "seconds.json").read_text(encoding="utf-8"))
 
 
-def export_inputs(home: Home, inputs: Path) -> dict[str, int]:
-    """What every contestant reads: resolved events and valid purchases. Gives the rows."""
+def export_inputs(home: Home, inputs: Path, as_of: date) -> dict[str, int]:
+    """What every contestant reads, as our models read it: whose rows these are is resolved. Gives the rows."""
     import duckdb
 
+    selects = {
+        "events": "select event_id, device_id, user_id, visit_id, event_at, event_on, event_name, page, campaign_id from intermediate.int_event",
+        "orders": "select * from intermediate.int_order",
+        "lines": "select order_id, category, lines.amount, coalesce(is_return, false) as is_return "
+        "from staging.stg_order_items as lines left join staging.stg_products using (product_id)",
+        "activities": "select source_table, user_id, activity_at, activity_on, activity, is_own, object_id, campaign_id, value "
+        "from intermediate.int_activity where source_table not in ('users', 'events', 'order_items')",
+        "users": f"select user_id, registered_on from intermediate.int_user where registered_on <= date '{as_of}' "
+        f"and known_from_on <= date '{as_of}' and (known_to_on is null or known_to_on > date '{as_of}')",
+    }
     inputs.mkdir(exist_ok=True)
     with duckdb.connect(str(home.warehouse), read_only=True) as con:
         con.execute("set preserve_insertion_order = false")
-        con.execute(
-            f"copy (select device_id, user_id, event_at, event_on, event_name from intermediate.int_event) to '{inputs}/events.parquet'"
-        )
-        con.execute(
-            "copy (select order_id, user_id, ordered_at, ordered_on, amount from intermediate.int_order "
-            f"where is_purchase and user_id is not null) to '{inputs}/orders.parquet'"
-        )
-        return {t: con.execute(f"select count(*) from '{inputs}/{t}.parquet'").fetchall()[0][0] for t in ("events", "orders")}
+        for name in INPUTS:
+            con.execute(f"copy ({selects[name]}) to '{inputs}/{name}.parquet'")
+        return {name: con.execute(f"select count(*) from '{inputs}/{name}.parquet'").fetchall()[0][0] for name in INPUTS}
 
 
-def differences(home: Home, outputs: Path, money_in_cents: bool) -> dict[str, str]:
-    """Tables that are not ours, row for row, with what is said of them; also the proof, so it counts rows and hashes contents."""
+def differences(home: Home, outputs: Path, without: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Tables that are not ours, with what is said of them: every column of ours but those in `without` must be there, rows are counted and
+    their contents hashed, as the types of ours."""
     import duckdb
 
     found = {}
     with duckdb.connect() as con:
         con.execute(f"attach '{home.warehouse}' as ours (read_only)")
         for table in TABLES:
-            columns = {row[0]: row[1] for row in con.execute(f"describe select {COLUMNS[table]} from {OURS[table]}").fetchall()}
-            ours = ", ".join(f"cast({name} as {kind}) as {name}" for name, kind in columns.items())
-            theirs = ", ".join(
-                f"cast({name}{' / 100' if money_in_cents and name.startswith('spend_amount') else ''} as {kind}) as {name}"
-                for name, kind in columns.items()
-            )
+            theirs = f"'{outputs}/{table}.parquet'"
+            kinds = {row[0]: row[1] for row in con.execute(f"describe {OURS[table]}").fetchall() if row[0] not in without.get(table, ())}
+            made = {row[0] for row in con.execute(f"describe from {theirs}").fetchall()}
+            if missing := kinds.keys() - made:
+                found[table] = f"theirs lacks {', '.join(sorted(missing))}"
+                continue
+            cast = ", ".join(f"cast({name} as {kind}) as {name}" for name, kind in kinds.items())
             digests = [
-                con.execute(f"select count(*), sum(hash({', '.join(columns)})) from (select {select})").fetchall()[0]
-                for select in (f"{ours} from {OURS[table]}", f"{theirs} from '{outputs}/{table}.parquet' {THEIRS.get(table, '')}")
+                con.execute(f"select count(*), sum(hash({', '.join(kinds)})) from (select {cast} from {relation})").fetchall()[0]
+                for relation in (OURS[table], theirs)
             ]
             if digests[0] != digests[1]:
                 found[table] = f"ours has {digests[0][0]:,} rows, theirs {digests[1][0]:,}, and their contents differ"
     return found
+
+
+@dataclass
+class Runs:
+    """What one contestant used, run by run: its process, and CPU seconds by table."""
+
+    used: list[processes.Usage] = field(default_factory=list)
+    cpu: list[dict[str, float]] = field(default_factory=list)
+    ended: str = ""
+
+    def cpu_of(self, table: str) -> float:
+        return statistics.median(run[table] for run in self.cpu)
+
+    def row(self) -> dict:
+        if self.ended or not self.used:
+            return {"ended": self.ended}
+        tables = {table: round(self.cpu_of(table), 2) for table in TABLES}
+        return {**asdict(processes.median(self.used)), "tables_cpu": tables, "cpu_of_tables": round(sum(tables.values()), 2)}
+
+
+def fixed_cost(home: Home, drops: Path, first_on: date) -> dict[str, float]:
+    """Where the seconds of a night go that has nothing new: the command as it is run every night, once more for the last night."""
+    source = home.root / "source" / "demo_shop"
+    source.mkdir(parents=True, exist_ok=True)
+    shipped = load_source("demo_shop")
+    for file in shipped.folder.iterdir():
+        if file.is_file():
+            text = file.read_text(encoding="utf-8")
+            (source / file.name).write_text(text.replace(f"first_night: {FIRST}", f"first_night: {first_on}"), encoding="utf-8")
+    os.environ["USEROPS_DEMO_SHOP"] = str(drops)
+    measured = nightly.measure("the last night again", home, ["nightly", "--source", str(source), "--date", str(LAST), "--dry-run"])
+    return {name: round(seconds, 2) for name, seconds in measured.parts.items()}
 
 
 def measure(size: str, root: Path) -> dict:
@@ -150,74 +200,103 @@ def measure(size: str, root: Path) -> dict:
     home.warehouse.unlink(missing_ok=True)
     whole = processes.run([*MODULE, "--build", str(home.root), str(before), str(before)])
     whole_seconds = seconds_of(home)
-    rows = export_inputs(home, inputs)
-    core: list[processes.Usage] = []
-    core_seconds: list[dict] = []
-    others: dict[str, list[processes.Usage]] = {name: [] for name in WRITERS}
-    ended: dict[str, str] = {}
+    rows = export_inputs(home, inputs, before)
+    ours, others = Runs(), {name: Runs() for name in WRITERS}
+    wall: list[float] = []
+    outputs = root / "outputs"
+    outputs.mkdir(exist_ok=True)
     for _ in range(REPEATS[size]):
-        core.append(processes.run([*MODULE, "--build", str(home.root), str(before), str(before), *CORE]))
-        core_seconds.append(seconds_of(home))
-        for name in WRITERS:
-            if name in ended:
+        select = [model for models in MODELS.values() for model in models]
+        ours.used.append(processes.run([*MODULE, "--build", str(home.root), str(before), str(before), *select]))
+        seconds = seconds_of(home)
+        wall.append(seconds["model"])
+        ours.cpu.append({table: sum(seconds["cpu"][model] for model in models) for table, models in MODELS.items()})
+        for name, runs in others.items():
+            if runs.ended:
                 continue
-            outputs = root / "outputs"
-            outputs.mkdir(exist_ok=True)
             try:
-                others[name].append(processes.run(["-m", "tests.bench.contestants", name, str(inputs), str(outputs), str(before)]))
+                runs.used.append(processes.run(["-m", "tests.bench.contestants", name, str(inputs), str(outputs), str(before)]))
             except processes.Failed as error:
-                ended[name] = str(error).splitlines()[0]
+                runs.ended = str(error).splitlines()[0]
                 print(error, file=sys.stderr)
                 continue
-            if wrong := differences(home, outputs, money_in_cents=name == "pandas"):
+            runs.cpu.append(json.loads((outputs / "cpu.json").read_text(encoding="utf-8")))
+            if wrong := differences(home, outputs, WITHOUT.get(name, {})):
                 sys.exit(f"{name} does not make our tables, so nothing is compared: {wrong}")
     increment = processes.run([*MODULE, "--build", str(home.root), str(LAST), str(before)])
     increment_seconds = seconds_of(home)
-    ours = processes.median(core)
-    ours_models = sorted(entry["model"] for entry in core_seconds)[len(core_seconds) // 2]
-    limit = processes.median(others["DuckDB by hand"])
-    table = [{"name": "our models", **asdict(ours), "ratio": round(ours_models / limit.wall, 2), "models": round(ours_models, 2)}]
-    for name, runs in others.items():
-        if runs and name not in ended:
-            used = processes.median(runs)
-            table.append({"name": name, **asdict(used), "ratio": round(used.wall / limit.wall, 2)})
-        else:
-            table.append({"name": name, "ended": ended[name]})
-    return {
+    table = [{"name": "our models", **ours.row(), "models": round(statistics.median(wall), 2)}]
+    table += [{"name": name, **runs.row()} for name, runs in others.items()]
+    limit = table[1]
+    for row in table:
+        if "wall" in row:
+            row["ratio"] = round(row.get("models", row["wall"]) / limit["wall"], 2)
+            row["cpu_ratio"] = round(row["cpu_of_tables"] / limit["cpu_of_tables"], 2)
+    result = {
         "size": size,
         "inputs": rows,
         "repeats": REPEATS[size],
         "load": os.getloadavg()[1],
-        "build_ratio": round(ours_models / limit.wall, 2),
+        "build_ratio": table[0]["ratio"],
+        "build_cpu_ratio": table[0]["cpu_ratio"],
         "increment_share": round(increment.wall / whole.wall, 3),
-        "peak_rss_gb": max(whole.peak_gib, increment.peak_gib, ours.peak_gib),
+        "increment_cpu_share": round(increment.cpu / whole.cpu, 3),
+        "peak_rss_gb": max(whole.peak_gib, increment.peak_gib, table[0]["peak_gib"]),
         "rows": table,
         "build": {**asdict(whole), "seconds": whole_seconds},
         "increment": {**asdict(increment), "seconds": increment_seconds},
-        "core_models": core_seconds[-1]["models"],
     }
+    if size == "S":
+        result["fixed"] = fixed_cost(home, drops, before)
+    return result
 
 
-def markdown(result: dict) -> str:
-    """The table as the README has it."""
+def markdown(result: dict, sizes: Sequence[dict]) -> str:
+    """The tables as the README has them; `sizes` are the newest results of each size."""
+    inputs = ", ".join(f"{count:,} {name}" for name, count in result["inputs"].items())
     lines = [
-        f"Size {result['size']}: {result['inputs']['events']:,} events, {result['inputs']['orders']:,} purchases, load {result['load']:.1f}",
+        f"Size {result['size']}: {inputs}; load {result['load']:.1f}, medians of {result['repeats']}",
         "",
-        "| | wall s | CPU s | peak GiB | ÷ DuckDB by hand |",
-        "|---|---|---|---|---|",
+        "| | wall s | CPU s | peak GiB | wall ÷ DuckDB by hand | CPU ÷ DuckDB by hand |",
+        "|---|---|---|---|---|---|",
     ]
     for row in result["rows"]:
         if "ended" in row:
-            lines.append(f"| {row['name']} | {row['ended']} | | | |")
+            lines.append(f"| {row['name']} | {row['ended']} | | | | |")
         else:
-            wall = f"{row['models']} (with dbt's start {row['wall']})" if "models" in row else row["wall"]
-            lines.append(f"| {row['name']} | {wall} | {row['cpu']} | {row['peak_gib']} | {row['ratio']} |")
-    for name in ("build", "increment"):
+            cells = [str(row.get("models", row["wall"])), row["cpu_of_tables"], row["peak_gib"], row["ratio"], row["cpu_ratio"]]
+            lines.append(f"| {row['name']} | {' | '.join(map(str, cells))} |")
+    for name, label in (("build", "whole build, every table"), ("increment", "one night more")):
         entry = result[name]
         models, tests = entry["seconds"]["model"], entry["seconds"]["test"]
-        label = "whole build, every table" if name == "build" else "one night more"
-        lines.append(f"| {label} (models {models:.1f}, tests {tests:.1f}) | {entry['wall']} | {entry['cpu']} | {entry['peak_gib']} | |")
-    return "\n".join([*lines, "", f"increment ÷ whole build: {result['increment_share']:.1%}"])
+        lines.append(f"| {label} (models {models:.1f}, tests {tests:.1f}) | {entry['wall']} | {entry['cpu']} | {entry['peak_gib']} | | |")
+    lines += ["", "| CPU s by table | " + " | ".join(TABLES) + " |", "|---|" + "---|" * len(TABLES)]
+    for row in result["rows"]:
+        if "tables_cpu" in row:
+            lines.append(f"| {row['name']} | " + " | ".join(str(row["tables_cpu"][table]) for table in TABLES) + " |")
+    lines += ["", f"increment ÷ whole build: {result['increment_share']:.1%} of wall, {result['increment_cpu_share']:.1%} of CPU"]
+    if "fixed" in result:
+        parts = ", ".join(f"{name} {seconds}" for name, seconds in result["fixed"].items())
+        lines += ["", f"a night with nothing new, seconds: {parts}"]
+    lines += [
+        "",
+        "| size | events | whole build CPU s | events per CPU s | our models CPU s | events per CPU s |",
+        "|---|---|---|---|---|---|",
+    ]
+    for one in sizes:
+        events, ours = one["inputs"]["events"], one["rows"][0]["cpu_of_tables"]
+        per_second = [f"{events / seconds:,.0f}" for seconds in (one["build"]["cpu"], ours)]
+        lines.append(f"| {one['size']} | {events:,} | {one['build']['cpu']} | {per_second[0]} | {ours} | {per_second[1]} |")
+    return "\n".join(lines)
+
+
+def remember(result: dict) -> list[dict]:
+    """Keep the result as the latest and as its size's; give the newest of every size, small to large."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    for name in ("latest", result["size"]):
+        write_json(RESULTS / f"{name}.json", result)
+    files = [RESULTS / f"{size}.json" for size in SIZES]
+    return [json.loads(file.read_text(encoding="utf-8")) for file in files if file.exists()]
 
 
 def main() -> None:
@@ -227,11 +306,10 @@ def main() -> None:
         case ["--build", home, as_of, first_on, *select]:
             build(Home(Path(home)), date.fromisoformat(as_of), date.fromisoformat(first_on), select)
         case [size, *rest] if size in SIZES:
-            root = Path(rest[0]) if rest else PROJECT_DIR / "data" / "bench" / size
+            root = Path(rest[0]) if rest else RESULTS / size
             root.mkdir(parents=True, exist_ok=True)
             result = measure(size, root)
-            write_json(PROJECT_DIR / "data" / "bench" / "latest.json", result)
-            print(markdown(result))
+            print(markdown(result, remember(result)))
         case _:
             sys.exit(f"Say a size, one of {', '.join(SIZES)}, and where it may be kept: python -m tests.bench.scale S [folder]")
 
