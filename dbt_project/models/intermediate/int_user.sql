@@ -1,3 +1,6 @@
+{#- Many read it, and its view would open every file of raw users for each of them. -#}
+{{ config(materialized="table") }}
+
 with
     clock as (select as_of, business_zone from {{ ref("int_clock") }}),
     raw_users as (

@@ -66,7 +66,7 @@ with
             max(case when is_own then 1 else 0 end) as is_active,
             min(case when is_own then activity_at end) as first_active_at,
             {%- for name, condition in counted.items() %}
-                sum(case when {{ condition }} then 1 else 0 end) as {{ name }},
+                count(case when {{ condition }} then 1 end) as {{ name }},
             {%- endfor %}
             count(*) as event_count
         from events
@@ -79,21 +79,21 @@ with
             max(case when is_own then 1 else 0 end) as is_active,
             min(case when is_own then activity_at end) as first_active_at,
             {%- for name, condition in counted.items() %}
-                sum(case when {{ condition }} then 1 else 0 end) as {{ name }},
+                count(case when {{ condition }} then 1 end) as {{ name }},
             {%- endfor %}
             sum(case when activity = 'refund' then value else 0 end) as refund_amount,
-            sum(case when activity = 'touch_sent' then 1 else 0 end) as touch_count,
-            sum(case when activity = 'touch_opened' then 1 else 0 end) as open_count,
-            sum(case when activity = 'touch_clicked' then 1 else 0 end) as click_count,
-            sum(case when activity = 'touch_unsubscribed' then 1 else 0 end) as unsubscribe_count,
-            sum(case when activity = 'touch_complained' then 1 else 0 end) as complaint_count,
-            sum(case when activity = 'incentive_used' then 1 else 0 end) as redemption_count,
-            sum(case when activity = 'payment_failure' then 1 else 0 end) as payment_failure_count,
-            sum(case when activity = 'order_cancelled' then 1 else 0 end) as cancelled_order_count,
-            sum(case when activity = 'ticket_opened' then 1 else 0 end) as ticket_count,
-            sum(case when source_table = 'referrals' then 1 else 0 end) as referral_count,
-            sum(case when source_table = 'feedback' then 1 else 0 end) as feedback_count,
-            sum(case when source_table = 'content' then 1 else 0 end) as content_count
+            count(case when activity = 'touch_sent' then 1 end) as touch_count,
+            count(case when activity = 'touch_opened' then 1 end) as open_count,
+            count(case when activity = 'touch_clicked' then 1 end) as click_count,
+            count(case when activity = 'touch_unsubscribed' then 1 end) as unsubscribe_count,
+            count(case when activity = 'touch_complained' then 1 end) as complaint_count,
+            count(case when activity = 'incentive_used' then 1 end) as redemption_count,
+            count(case when activity = 'payment_failure' then 1 end) as payment_failure_count,
+            count(case when activity = 'order_cancelled' then 1 end) as cancelled_order_count,
+            count(case when activity = 'ticket_opened' then 1 end) as ticket_count,
+            count(case when source_table = 'referrals' then 1 end) as referral_count,
+            count(case when source_table = 'feedback' then 1 end) as feedback_count,
+            count(case when source_table = 'content' then 1 end) as content_count
         from activity
         group by user_id, activity_on
     ),
@@ -135,8 +135,8 @@ with
             sum(amount) as spend_amount,
             sum(discount_amount) as discount_amount,
             max(amount) as largest_order_amount,
-            sum(case when weekday >= 6 then 1 else 0 end) as weekend_order_count,
-            sum(case when hour_of_day >= 18 then 1 else 0 end) as evening_order_count,
+            count(case when weekday >= 6 then 1 end) as weekend_order_count,
+            count(case when hour_of_day >= 18 then 1 end) as evening_order_count,
             {{ days_between("lag(ordered_on) over (partition by user_id order by ordered_on)", "ordered_on") }}
             as gap_days
         from purchases
@@ -196,7 +196,7 @@ with
             user_id,
             activity_on,
             sum(spend_amount) as category_spend_amount,
-            sum(case when cumulative_amount = spend_amount then 1 else 0 end) as new_category_count,
+            count(case when cumulative_amount = spend_amount then 1 end) as new_category_count,
             max({{ ranked_text("cumulative_amount", "category") }}) as top_category_rank
         from category_days
         group by user_id, activity_on

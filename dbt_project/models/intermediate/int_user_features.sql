@@ -100,7 +100,7 @@ with
             {%- for name, measure, window in sums %}
                 {%- set value -%}
                 {%- if window -%}
-                    case when day_number > (select first_day from bounds) - {{ window }} then {{ measure }} else 0 end
+                    case when day_number > (select first_day from bounds) - {{ window }} then {{ measure }} end
                 {%- else -%} {{ measure }}
                 {%- endif -%}
                 {%- endset %}
