@@ -94,7 +94,7 @@ def by_hand(inputs: Path, outputs: Path, as_of: date) -> Iterator[str]:
     other = {name: f"activity = '{activity}'" for name, activity in OTHER.items()}
     other |= {name: f"source_table = '{table}'" for name, table in SOURCES.items()}
     sums = ", ".join(
-        f"sum({measure}) filter (where activity_on > date '{as_of}' - {days}) as {measure}_{days}d"
+        f"sum(case when activity_on > date '{as_of}' - {days} then {measure} else 0 end) as {measure}_{days}d"
         for measure, lengths in WINDOWS.items()
         for days in lengths
     )
