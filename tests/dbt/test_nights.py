@@ -196,6 +196,7 @@ BAD_CASES = {
     "assert_members_are_the_last_step": "insert into marts.segment_members values ('win_back', 'nobody')",
     "assert_user_counts_reconcile": "update marts.user_counts_daily set churned_opening_count = churned_opening_count + 1, newly_churned_count = newly_churned_count - 1 where night_on = date '2024-02-01'",
     "assert_structure_adds_up_to_the_counts": "update marts.user_structure_daily set dau_count = dau_count + 1 where night_on = date '2024-02-01' and dimension = 'plan' and value = 'free'",
+    "assert_period_lifecycles_reconcile": "update marts.period_lifecycle set returning_count = returning_count + 1, dormant_count = dormant_count - 1 where grain = 'week' and period_on = date '2024-01-15' and dimension = 'plan' and value = 'unknown'",
     "assert_every_event_is_in_a_session": "delete from intermediate.int_sessions where user_id = 'u5'",
     "assert_order_lines_share_the_date_of_their_order": "update staging.stg_order_items set ordered_on = ordered_on + 1 where order_id = 'o1'",
 }
@@ -239,6 +240,13 @@ SPOILT = {
         "gap_median_days = gap_p90_days + 1",
     ],
     "int_user_standing": ["idle_days_before = idle_days"],
+    "period_lifecycle": ["resurrecting_count = resurrecting_count + 1", "idle_2_3_count = idle_2_3_count + 1"],
+    "period_stage": ["user_count = 0"],
+    "retention_cohorts": ["returned_count = cohort_size + 1"],
+    "retention_curve": ["simple_share = 1.000001"],
+    "cohort_value": ["refund_amount = refund_amount + 0.01"],
+    "user_survival": ["survival_share = -0.000001"],
+    "survival_monthly": ["churned_count = user_count + 1"],
 }
 
 

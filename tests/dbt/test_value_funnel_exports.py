@@ -231,7 +231,8 @@ def test_equal_values_get_the_score_of_their_average_rank(shop: duckdb.DuckDBPyC
 
 def test_cohorts_are_business_months_of_the_first_purchase_and_leave_no_month_out(shop: duckdb.DuckDBPyConnection) -> None:
     rows = shop.execute(
-        "select cohort_month, months_since, cohort_size, active_users from marts.retention_cohorts order by 1, 2"
+        "select cohort_on, first_period, cohort_size, returned_count from marts.retention_cohorts "
+        "where retention = 'repurchase' and dimension = 'total' order by 1, 2"
     ).fetchall()
     january = [row[1:] for row in rows if row[0] == date(2024, 1, 1)]
     assert january == [(0, 3, 3), (1, 3, 1), (2, 3, 1), (3, 3, 0), (4, 3, 0)]
@@ -239,7 +240,7 @@ def test_cohorts_are_business_months_of_the_first_purchase_and_leave_no_month_ou
 
 
 def test_a_month_is_complete_once_its_last_night_is_in(shop: duckdb.DuckDBPyConnection) -> None:
-    assert shop.execute("select bool_and(is_complete) from marts.retention_cohorts").fetchone() == (True,)
+    assert shop.execute("select bool_and(is_complete) from marts.retention_cohorts where retention = 'repurchase'").fetchone() == (True,)
 
 
 def funnel(shop: duckdb.DuckDBPyConnection, name: str) -> dict[int, list[tuple[Any, ...]]]:

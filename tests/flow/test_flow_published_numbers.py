@@ -75,13 +75,12 @@ def test_online_retail_gives_the_figures_others_published(tmp_path: Path) -> Non
     assert tables.execute(
         "select count(*), count(distinct user_id) from user_orders where is_purchase and user_id is not null"
     ).fetchall() == [(18532, 4338)]
-    cohort = tables.execute(
-        "select active_users from retention_cohorts where cohort_month = date '2010-12-01' order by months_since"
-    ).fetchall()
+    first_cohort = "from retention_cohorts where retention = 'repurchase' and dimension = 'total' and cohort_on = date '2010-12-01'"
+    cohort = tables.execute(f"select returned_count {first_cohort} order by first_period").fetchall()
     assert [row[0] for row in cohort] == [885, 324, 286, 340, 321, 352, 321, 309, 313, 350, 331, 445, 235]
     complete = tables.execute(
-        "select bool_and(is_complete) filter (where months_since < 12), bool_or(is_complete) filter (where months_since = 12) "
-        "from retention_cohorts where cohort_month = date '2010-12-01'"
+        "select bool_and(is_complete) filter (where first_period < 12), bool_or(is_complete) filter (where first_period = 12) "
+        f"{first_cohort}"
     ).fetchall()
     assert complete == [(True, False)], "December 2011 ends on the 9th"
     # Whole 24-hour periods on the shop's clock, until a day after the last purchase; exact duplicate lines are dropped.

@@ -1,43 +1,119 @@
+{%- set activities, used_grains = [], [] -%}
+{%- for retention in retentions() -%}
+    {%- do activities.extend([retention["start"], retention["returns"]]) -%}
+    {%- do used_grains.append(retention["grain"]) -%}
+{%- endfor -%}
+{%- set activities, used_grains = activities | unique | sort, used_grains | unique | sort -%}
+
 with
-    clock as (select as_of from {{ ref("int_clock") }}),
-    users as (select user_id from {{ ref("user_profile") }}),
-    purchases as (
+    clock as (select as_of, {{ days_after("as_of", 1) }} as tomorrow_on from {{ ref("int_clock") }}),
+    users as (
+        select user_id, registered_on
+        from {{ ref("int_user") }}
+        where known_to_on is null and registered_on <= (select as_of from clock)
+    ),
+    versions as (
         select
-            orders.user_id,
-            orders.ordered_on,
-            cast(date_trunc('month', orders.ordered_on) as date) as month_on,
-            {{ month_number("orders.ordered_on") }} as month_number
-        from {{ ref("user_orders") }} as orders
-        inner join users on orders.user_id = users.user_id
+            user_id,
+            from_on,
+            to_on,
+            birth_date,
+            age_band
+            {%- for name in declared_dimensions() %}, {{ name }} {%- endfor %}
+        from {{ ref("int_user_version") }}
+    ),
+    dates as ({{ activity_dates(activities) }}),
+    known_dates as (
+        select dates.user_id, dates.activity_on {%- for name in activities %}, dates.did_{{ name }} {%- endfor %}
+        from dates
+        inner join users on dates.user_id = users.user_id
+        where dates.activity_on <= (select as_of from clock)
+    ),
+    {%- for grain in used_grains %}
+        {{ grain }}_periods as (
+            select
+                user_id,
+                {{ period_number(grain, "activity_on") }} as period_number
+                {%- for name in activities %}
+                    , min(case when did_{{ name }} = 1 then activity_on end) as {{ name }}_on
+                {%- endfor %}
+            from known_dates
+            group by user_id, {{ period_number(grain, "activity_on") }}
+        ),
+    {%- endfor %}
+    span as (
+        select min(known_dates.activity_on) as from_on, max(clock.as_of) as to_on
+        from known_dates
         cross join clock
-        where orders.is_purchase and orders.ordered_on <= clock.as_of
+        having count(*) > 0
     ),
-    cohorts as (
-        select user_id, min(month_on) as cohort_month, min(month_number) as cohort_number
-        from purchases
-        group by user_id
+    days as ({{ nights("span", "from_on", "to_on") }}),
+    offsets as (select {{ days_between("span.from_on", "days.night_on") }} as first_period from days cross join span),
+    bounds as (
+        select
+            as_of
+            {%- for grain in used_grains %}
+                ,
+                {{ period_number(grain, "as_of") }} as last_{{ grain }}_number,
+                {{ period_number(grain, "tomorrow_on") }} as {{ grain }}_number
+            {%- endfor %}
+        from clock
     ),
-    cohort_sizes as (
-        select cohort_month, cohort_number, count(*) as cohort_size from cohorts group by cohort_month, cohort_number
+    {%- for retention in retentions() %} {{ retention_steps(retention) }} {%- endfor %}
+    cells as (
+        {%- for retention in retentions() %}
+            select
+                retention,
+                label,
+                grain,
+                kind,
+                entry,
+                cohort_on,
+                dimension,
+                value,
+                first_period,
+                last_period,
+                cohort_size,
+                returned_count,
+                is_complete
+            from {{ retention["name"] }}_cells {{ "union all" if not loop.last }}
+        {%- endfor %}
     ),
-    bounds as (select min(purchases.ordered_on) as from_on, max(clock.as_of) as to_on from purchases cross join clock),
-    days as ({{ nights("bounds", "from_on", "to_on") }}),
-    months as (select distinct {{ month_number("night_on") }} as month_number from days),
-    active as (
-        select cohorts.cohort_number, purchases.month_number, count(distinct purchases.user_id) as active_users
-        from purchases
-        inner join cohorts on purchases.user_id = cohorts.user_id
-        group by cohorts.cohort_number, purchases.month_number
+    compared as (
+        select
+            retention,
+            label,
+            grain,
+            kind,
+            entry,
+            cohort_on,
+            dimension,
+            value,
+            first_period,
+            last_period,
+            cohort_size,
+            returned_count,
+            lag(returned_count) over (
+                partition by retention, cohort_on, dimension, value order by first_period
+            ) as previous_count,
+            is_complete
+        from cells
     )
 
 select
-    cohort_sizes.cohort_month,
-    cast(months.month_number - cohort_sizes.cohort_number as bigint) as months_since,
-    cohort_sizes.cohort_size,
-    coalesce(active.active_users, 0) as active_users,
-    {{ share("coalesce(active.active_users, 0)", "cohort_sizes.cohort_size") }} as retention_share,
-    months.month_number < {{ month_number(days_after("clock.as_of", 1)) }} as is_complete
-from cohort_sizes
-inner join months on cohort_sizes.cohort_number <= months.month_number
-left join active on cohort_sizes.cohort_number = active.cohort_number and months.month_number = active.month_number
-cross join clock
+    retention,
+    label,
+    grain,
+    kind,
+    entry,
+    cohort_on,
+    dimension,
+    value,
+    cast(first_period as bigint) as first_period,
+    cast(last_period as bigint) as last_period,
+    cast(cohort_size as bigint) as cohort_size,
+    cast(returned_count as bigint) as returned_count,
+    {{ share("returned_count", "cohort_size") }} as retention_share,
+    {{ ratio("returned_count", "previous_count", 18, 6) }} as share_of_previous,
+    is_complete
+from compared
