@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -129,8 +130,10 @@ def write_raw(path: Path, everybody: list[User]) -> None:
                 con.execute(f"insert into raw.{name} ({', '.join(full)}) values ({', '.join('?' * len(full))})", list(full.values()))
 
 
-def build(folder: Path, everybody: list[User], of: Definition) -> Path:
-    """The tables by a project that declares this definition."""
+def build(
+    folder: Path, everybody: list[User], of: Definition, models: list[str] = MODELS, declare: Callable[[Path], None] = lambda project: None
+) -> Path:
+    """The tables by a project that declares this definition, and what `declare` writes into its YAML."""
     project, warehouse = folder / "project", folder / "shop.duckdb"
     shutil.copytree(PROJECT, project)
     declared = project / "models" / "marts" / "users" / "_user_counts.yml"
@@ -139,12 +142,13 @@ def build(folder: Path, everybody: list[User], of: Definition) -> Path:
     activity["active"] = {"activities": of.activities, "minimum_count": of.minimum_count, "within_days": of.within_days}
     activity |= {"dormant_after_days": of.dormant_after, "churned_after_days": of.churned_after}
     declared.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+    declare(project)
     write_raw(warehouse, everybody)
     os.environ["USEROPS_WAREHOUSE"] = str(warehouse)
     folders = ["--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(folder), "--log-path", str(folder)]
     try:
         result = dbtRunner().invoke(
-            ["build", "--quiet", *folders, "--select", *MODELS, "--exclude", "resource_type:unit_test", "--indirect-selection", "cautious"]
+            ["build", "--quiet", *folders, "--select", *models, "--exclude", "resource_type:unit_test", "--indirect-selection", "cautious"]
         )
     finally:
         DuckDBConnectionManager.close_all_connections()
