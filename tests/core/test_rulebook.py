@@ -67,8 +67,21 @@ def flag(**meta: Any) -> dict[str, Any]:
     return {"data_type": "boolean", "config": {"meta": {"label": "L", "owner": "crm", **meta}}}
 
 
+def retention(name: str, **keys: Any) -> dict[str, Any]:
+    told = {
+        "name": name,
+        "label": "L",
+        "start": "purchase",
+        "returns": "purchase",
+        "grain": "month",
+        "kind": "on_period",
+        "entry": "first_time",
+    }
+    return {**told, "periods": 12, "dimensions": ["channel"], **keys}
+
+
 def manifest() -> dict[str, Any]:
-    """A clean little project: three stages, two tags, four segments, two funnels, two lists."""
+    """A clean little project: three stages, two tags, four segments, two funnels, two retentions, a survival, two lists."""
     activity = {"user_id": "varchar", "activity": "varchar", "activity_on": "date", "object_id": "varchar", "campaign_id": "varchar"}
     ladder = [
         {"name": "first_order", "label": "1", "when": "activity = 'order'"},
@@ -93,6 +106,7 @@ def manifest() -> dict[str, Any]:
         {"name": "purchase_ladder", "label": "L", "unit": "user", "steps": ladder},
         {"name": "campaign_response", "label": "L", "unit": "user_object", "object": "campaign_id", "steps": response},
     ]
+    survival = {"name": "active_life", "label": "L", "entry": "registered", "activity": "active", "churned_after_days": 90}
     groups = [
         {"name": "champions", "label": "L", "when": "r >= 4 and fm >= 4"},
         {"name": "others", "label": "L", "when": True},
@@ -116,6 +130,18 @@ def manifest() -> dict[str, Any]:
         model("user_segments", segments),
         model("user_rfm", {"user_id": "varchar"}, {"groups": groups}),
         model("funnel_conversion", {"funnel": "varchar"}, {"funnels": funnels}),
+        model("user_structure_daily", {"value": "varchar"}, {"dimensions": [{"name": "channel"}, {"name": "stage"}]}),
+        model(
+            "period_lifecycle",
+            {"grain": "varchar"},
+            {"periods": {"new_by": "first_activity", "churned_after": {"day": 90, "week": 13, "month": 3}}},
+        ),
+        model(
+            "retention_cohorts",
+            {"retention": "varchar"},
+            {"retentions": [retention("repurchase"), retention("early", kind="brackets", brackets=[1, 4])]},
+        ),
+        model("user_survival", {"survival": "varchar"}, {"survivals": [survival]}),
     ]
     exposures = [exposure("welcome", "newcomers"), exposure("thank_you", "buyers", tool="webhook"), exposure("come_back", "win_back")]
     return {
@@ -161,6 +187,18 @@ def list_change(**changes: Any) -> Change:
 
 def funnel_step(funnel: int, number: int, **changes: Any) -> Change:
     return lambda document: meta_of(document, "funnel_conversion")["funnels"][funnel]["steps"][number].update(changes)
+
+
+def retention_change(**changes: Any) -> Change:
+    return lambda document: meta_of(document, "retention_cohorts")["retentions"][0].update(changes)
+
+
+def survival_change(**changes: Any) -> Change:
+    return lambda document: meta_of(document, "user_survival")["survivals"][0].update(changes)
+
+
+def period_change(**changes: Any) -> Change:
+    return lambda document: meta_of(document, "period_lifecycle")["periods"].update(changes)
 
 
 def groups(*whens: str | bool) -> Change:
@@ -305,6 +343,22 @@ REFUSED: list[tuple[str, Change, str, str]] = [
         "'campaign_id'?",
     ),
     ("unknown unit", lambda d: meta_of(d, "funnel_conversion")["funnels"][1].update(unit="session"), "campaign_response", "cannot be read"),
+    ("unknown start", retention_change(start="purchases"), "retention repurchase", "did you mean 'purchase'?"),
+    ("return by registration", retention_change(returns="registered"), "retention repurchase", "'returns' is 'registered'"),
+    ("unknown grain", retention_change(grain="quarter"), "retention repurchase", "one of day, week, month"),
+    ("YAML's on", retention_change(kind=True), "repurchase", "'kind' cannot be read"),
+    ("unknown entry", retention_change(entry="once"), "retention repurchase", "one of first_time, recurring"),
+    ("no periods", retention_change(periods=None), "retention repurchase", "needs periods"),
+    ("brackets without the kind", retention_change(brackets=[1, 4]), "retention repurchase", "exactly when its kind is brackets"),
+    ("brackets that fall", retention_change(kind="brackets", brackets=[4, 1]), "retention repurchase", "must ascend"),
+    ("a bracket behind the end", retention_change(kind="brackets", brackets=[1, 13]), "retention repurchase", "none may begin after"),
+    ("registered again and again", retention_change(start="registered", entry="recurring"), "retention repurchase", "happens once"),
+    ("retention by stage", retention_change(dimensions=["stage"]), "retention repurchase", "'dimensions' is 'stage'"),
+    ("unknown activity", survival_change(activity="activ"), "survival active_life", "did you mean 'active'?"),
+    ("unknown birth", survival_change(entry="birth"), "survival active_life", "one of registered, first_activity"),
+    ("no end of life", survival_change(churned_after_days=0), "survival active_life", "needs churned_after_days"),
+    ("unknown new", period_change(new_by="created"), "rules periods", "'new_by' is 'created'"),
+    ("a grain without churn", period_change(churned_after={"day": 90}), "rules periods", "each of day, week and month"),
     ("no group", lambda d: meta_of(d, "user_rfm").update(groups=[]), "user_rfm", "lists no group"),
     ("groups not total", groups("r >= 4", "r < 4"), "group group_b", "catch every score left"),
     ("group never wins", groups("r >= 3", "r > 3", True), "group group_b", "wins for no score"),
@@ -432,7 +486,9 @@ def test_json_gives_the_same_rulebook_back() -> None:
 
 def test_the_list_of_rules_names_every_rule_once() -> None:
     rows = rulebook.list_rules(rulebook.load(manifest()))
-    assert [row.kind for row in rows] == ["stage"] * 3 + ["tag"] * 2 + ["segment"] * 3 + ["funnel"] * 2 + ["group"] * 2 + ["list"] * 3
+    assert [row.kind for row in rows] == ["stage"] * 3 + ["tag"] * 2 + ["segment"] * 3 + ["funnel"] * 2 + ["group"] * 2 + [
+        "retention"
+    ] * 2 + ["survival"] + ["list"] * 3
     assert next(row for row in rows if row.name == "win_back").rule == "(stage = 'lapsed') except (segment buyers) except (big_city)"
 
 

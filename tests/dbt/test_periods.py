@@ -42,7 +42,10 @@ def between(grain: str, earlier: date, later: date) -> int:
 
 def declaring(new_by: str) -> Callable[[Path], None]:
     def declare(project: Path) -> None:
-        for path, change in (("periods/_periods.yml", {"new_by": new_by, "churned_after": CHURNED_AFTER}), ("behaviour/_survival.yml", None)):
+        for path, change in (
+            ("periods/_periods.yml", {"new_by": new_by, "churned_after": CHURNED_AFTER}),
+            ("behaviour/_survival.yml", None),
+        ):
             file = project / "models" / "marts" / path
             document = yaml.safe_load(file.read_text(encoding="utf-8"))
             meta = document["models"][0]["config"]["meta"]
@@ -203,7 +206,9 @@ def test_cohorts_bring_in_what_their_users_paid(shop: Shop) -> None:
         for on in bought:
             cohort = start_of("month", min(bought))
             paid[cohort, between("month", cohort, on)] += 5
-    rows = tables.execute("select cohort_on, period, net_amount, cumulative_net_amount from marts.cohort_value where dimension = 'total'").fetchall()
+    rows = tables.execute(
+        "select cohort_on, period, net_amount, cumulative_net_amount from marts.cohort_value where dimension = 'total'"
+    ).fetchall()
     assert {(cohort, age): net for cohort, age, net, _ in rows if net} == {key: Decimal(amount) for key, amount in paid.items()}
     for cohort, age, _, cumulative in rows:
         assert cumulative == sum(amount for (of, at), amount in paid.items() if of == cohort and at <= age)
@@ -224,7 +229,9 @@ def test_a_life_ends_the_first_time_the_silence_is_long_enough(shop: Shop, rule:
         if days:
             nights = (days[0] + timedelta(days=number) for number in range((AS_OF - days[0]).days + 1))
             length = timedelta(days=LENGTHS[rule["name"]])
-            churned = next((night for night in nights if night - length >= days[0] and not any(night - length < on <= night for on in days)), None)
+            churned = next(
+                (night for night in nights if night - length >= days[0] and not any(night - length < on <= night for on in days)), None
+            )
             walked[user.name] = (days[0], churned, days[0] >= seen_from, channel_at(user, days[0]))
     rows = tables.execute(
         "select user_id, entry_on, churned_on, is_observed, channel from intermediate.int_user_lifetime where survival = ?", [rule["name"]]

@@ -18,7 +18,9 @@ AS_OF = date(2024, 12, 31)
 Lives = list[tuple[int, bool]]
 
 # Remission in weeks under 6-mercaptopurine (Freireich et al. 1963; in R as MASS::gehan, in lifelines load_leukemia), True where it ended.
-MERCAPTOPURINE: Lives = [(t, True) for t in (6, 6, 6, 7, 10, 13, 16, 22, 23)] + [(t, False) for t in (6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35)]
+MERCAPTOPURINE: Lives = [(t, True) for t in (6, 6, 6, 7, 10, 13, 16, 22, 23)] + [
+    (t, False) for t in (6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35)
+]
 # Lives of flies with the microRNA miR-137 (Walton's data, lifelines load_waltons): everybody died.
 MIR_137: Lives = [(t, True) for t, count in {6: 1, 9: 3, 13: 3, 15: 2, 19: 3, 22: 4, 26: 5, 29: 5, 33: 2, 36: 2, 43: 1, 47: 1, 62: 2}.items()
                   for _ in range(count)]  # fmt: skip
@@ -112,7 +114,10 @@ def reference(lives: Lives, quantile: float = 1.959963984540054) -> dict[int, tu
 @pytest.mark.parametrize("seed", range(4))
 def test_any_lives_give_the_numbers_of_the_definition(compiled: dict[str, str], seed: int) -> None:
     chance = np.random.default_rng(seed)
-    lives = [(int(age), bool(ended)) for age, ended in zip(chance.geometric(0.02, 400), chance.random(400) < [0.5, 1, 0.02, 0.9][seed], strict=True)]
+    lives = [
+        (int(age), bool(ended))
+        for age, ended in zip(chance.geometric(0.02, 400), chance.random(400) < [0.5, 1, 0.02, 0.9][seed], strict=True)
+    ]
     tables, expected = estimated(compiled, {"random": lives}), reference(lives)
     found = {age: tuple(np.nan if each is None else each for each in row) for age, row in curve(tables, "random").items() if age > 0}
     assert found == {age: pytest.approx(row, abs=1e-6, nan_ok=True) for age, row in expected.items()}

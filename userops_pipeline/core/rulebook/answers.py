@@ -21,7 +21,7 @@ Value = Any
 class RuleRow(Frozen):
     """One rule as a line of a table."""
 
-    kind: Literal["stage", "tag", "segment", "funnel", "group", "list"]
+    kind: Literal["stage", "tag", "segment", "funnel", "group", "retention", "survival", "list"]
     name: str
     label: str
     owner: str
@@ -115,6 +115,28 @@ def list_rules(rulebook: Rulebook) -> list[RuleRow]:
         for f in rulebook.funnels
     ]
     rows += [RuleRow(kind="group", name=g.name, label=g.label, owner="", rule=g.when, file=g.file) for g in rulebook.rfm_groups]
+    rows += [
+        RuleRow(
+            kind="retention",
+            name=r.name,
+            label=r.label,
+            owner="",
+            rule=f"{r.start} → {r.returns} by {r.grain} ({r.kind}, {r.entry}, {r.periods} periods)",
+            file=r.file,
+        )
+        for r in rulebook.retentions
+    ]
+    rows += [
+        RuleRow(
+            kind="survival",
+            name=s.name,
+            label=s.label,
+            owner="",
+            rule=f"{s.entry} until {s.churned_after_days} days without {s.activity}",
+            file=s.file,
+        )
+        for s in rulebook.survivals
+    ]
     rows += [
         RuleRow(
             kind="list",

@@ -29,6 +29,7 @@ from userops_pipeline.core.rulebook.model import (
     ContactList,
     Funnel,
     Problem,
+    Retention,
     RfmGroup,
     Rule,
     Rulebook,
@@ -46,6 +47,17 @@ MATCH_KEYS = ("user_id", "email", "phone", "contact_point")
 CONTACT_FIELDS = ("contact_point", "email", "phone", "name")
 SCORE_COLUMNS = {"r": "integer", "f": "integer", "m": "integer", "fm": "integer"}
 STAGE_COLUMN = "stage"
+GRAINS = ("day", "week", "month")
+ACTIVITIES = ("active", "purchase", "reached", "engaged", "followed", "unfollowed", "converted")
+CHOICES = {
+    "new_by": ("first_activity", "person_created"),
+    "grain": GRAINS,
+    "kind": ("on_period", "on_or_after", "brackets"),
+    "entry": ("first_time", "recurring"),
+    "start": ("registered", *ACTIVITIES),
+    "returns": ACTIVITIES,
+    "activity": ACTIVITIES,
+}
 
 
 def check(rulebook: Rulebook, known_tools: Collection[str]) -> list[Problem]:
@@ -63,6 +75,9 @@ def check(rulebook: Rulebook, known_tools: Collection[str]) -> list[Problem]:
             *_segments(rulebook, state),
             *_funnels(rulebook, Typist(rulebook.activity_columns, database)),
             *_rfm_groups(rulebook, database),
+            *_periods(rulebook),
+            *_retentions(rulebook),
+            *_survivals(rulebook),
             *_lists(rulebook, known_tools),
         ]
     return sorted(dict.fromkeys(problems), key=lambda problem: problem.is_warning)
@@ -104,6 +119,8 @@ def _names(rulebook: Rulebook, known_tools: Collection[str]) -> Iterator[Problem
         ("segment", rulebook.segments, ("user_id",)),
         ("funnel", rulebook.funnels, ()),
         ("group", rulebook.rfm_groups, ("prospect",)),
+        ("retention", rulebook.retentions, ()),
+        ("survival", rulebook.survivals, ()),
         ("list", rulebook.lists, ()),
     ]
     for kind, rules, taken in kinds:
@@ -288,6 +305,49 @@ def _funnel_shape(funnel: Funnel, typist: Typist) -> Iterator[Problem]:
             yield _refuse(
                 funnel, "funnel", f"step '{step.name}' asks for the same object, but the unit is the user; set `unit: user_object`."
             )
+
+
+def _choice(rule: Rule, kind: str, key: str, value: str, known: Sequence[str]) -> Iterator[Problem]:
+    if value not in known:
+        yield _refuse(rule, kind, f"'{key}' is '{value[:60]}'; it must be one of {', '.join(known)}{closest(value, known) or '.'}")
+
+
+def _periods(rulebook: Rulebook) -> Iterator[Problem]:
+    for rules in rulebook.periods:
+        yield from _choice(rules, "rules", "new_by", rules.new_by, CHOICES["new_by"])
+        if sorted(rules.churned_after) != sorted(GRAINS) or min(rules.churned_after.values(), default=0) < 1:
+            yield _refuse(rules, "rules", "churned_after needs a number of periods, at least 1, for each of day, week and month.")
+
+
+def _retentions(rulebook: Rulebook) -> Iterator[Problem]:
+    for retention in rulebook.retentions:
+        for key in ("start", "returns", "grain", "kind", "entry"):
+            yield from _choice(retention, "retention", key, getattr(retention, key), CHOICES[key])
+        for dimension in retention.dimensions:
+            yield from _choice(
+                retention, "retention", "dimensions", dimension, [name for name in rulebook.dimensions if name != STAGE_COLUMN]
+            )
+        yield from _retention_cells(retention)
+
+
+def _retention_cells(retention: Retention) -> Iterator[Problem]:
+    if retention.periods is None or retention.periods < 1:
+        yield _refuse(retention, "retention", "needs periods: the last one that is looked at, at least 1.")
+    if (retention.kind == "brackets") != bool(retention.brackets):
+        yield _refuse(retention, "retention", "needs brackets, the first period of each, exactly when its kind is brackets.")
+    ascending = all(earlier < later for earlier, later in itertools.pairwise((0, *retention.brackets)))
+    if retention.brackets and (not ascending or retention.brackets[-1] > (retention.periods or 0)):
+        yield _refuse(retention, "retention", "its brackets must ascend from 1 on, and none may begin after its periods.")
+    if retention.start == "registered" and retention.entry == "recurring":
+        yield _refuse(retention, "retention", "starts from the registration, which happens once; set `entry: first_time`.")
+
+
+def _survivals(rulebook: Rulebook) -> Iterator[Problem]:
+    for survival in rulebook.survivals:
+        yield from _choice(survival, "survival", "activity", survival.activity, CHOICES["activity"])
+        yield from _choice(survival, "survival", "entry", survival.entry, ("registered", "first_activity"))
+        if survival.churned_after_days is None or survival.churned_after_days < 1:
+            yield _refuse(survival, "survival", "needs churned_after_days: after how many days of silence a user has churned, at least 1.")
 
 
 def _rfm_groups(rulebook: Rulebook, database: duckdb.DuckDBPyConnection) -> Iterator[Problem]:

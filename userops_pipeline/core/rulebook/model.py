@@ -134,6 +134,34 @@ class RfmGroup(Rule):
     when: Sql = ""
 
 
+class PeriodRules(Rule):
+    """When a user is new in a period, and after how many silent periods they have churned, by grain."""
+
+    new_by: str = ""
+    churned_after: dict[str, int] = Field(default_factory=dict)
+
+
+class Retention(Rule):
+    """Who starts, who comes back, and in which periods that is looked at."""
+
+    start: str = ""
+    returns: str = ""
+    grain: str = ""
+    kind: str = ""
+    entry: str = ""
+    periods: int | None = None
+    brackets: tuple[int, ...] = ()
+    dimensions: tuple[str, ...] = ()
+
+
+class Survival(Rule):
+    """From when a user lives, by what, and after how many days of silence no longer."""
+
+    entry: str = ""
+    activity: str = ""
+    churned_after_days: int | None = None
+
+
 class ContactList(Rule):
     """A dbt exposure: one segment kept up to date in one campaign tool."""
 
@@ -154,6 +182,11 @@ class Rulebook(Frozen):
     segments: tuple[Segment, ...] = ()
     funnels: tuple[Funnel, ...] = ()
     rfm_groups: tuple[RfmGroup, ...] = ()
+    periods: tuple[PeriodRules, ...] = ()
+    retentions: tuple[Retention, ...] = ()
+    survivals: tuple[Survival, ...] = ()
+    dimensions: tuple[str, ...] = ()
+    """Names of the dimensions users are counted by."""
     lists: tuple[ContactList, ...] = ()
     columns: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Type by documented column, for each of DESCRIBED_MODELS."""
@@ -238,6 +271,18 @@ def load(manifest: Mapping[str, Any] | Path) -> Rulebook:
         segments=from_columns(Segment, "user_segments"),
         funnels=listed(Funnel, "funnel_conversion", "funnels"),
         rfm_groups=listed(RfmGroup, "user_rfm", "groups"),
+        periods=tuple(
+            _read(PeriodRules, {"name": "periods", **_meta(node)["periods"]}, _file(node), "periods", misread)
+            for node in (models.get("period_lifecycle", {}),)
+            if isinstance(_meta(node).get("periods"), Mapping)
+        ),
+        retentions=listed(Retention, "retention_cohorts", "retentions"),
+        survivals=listed(Survival, "user_survival", "survivals"),
+        dimensions=tuple(
+            str(dimension["name"])
+            for dimension in _meta(models.get("user_structure_daily", {})).get("dimensions", [])
+            if isinstance(dimension, Mapping) and "name" in dimension
+        ),
         lists=lists,
         columns={name: _column_types(models[name]) for name in DESCRIBED_MODELS if name in models},
         files={name: _file(models[name]) for name in sorted({*DESCRIBED_MODELS, "user_rfm"} & models.keys())},
