@@ -169,7 +169,7 @@ def walked_retention(everybody: list[User], rule: dict[str, Any]) -> dict[tuple[
 
 def declared(model: str, key: str) -> Any:
     folder = Path(__file__).parents[2] / "dbt_project" / "models" / "marts" / "behaviour"
-    nodes = [node for file in folder.glob("_*.yml") for node in yaml.safe_load(file.read_text(encoding="utf-8"))["models"]]
+    nodes = [node for file in folder.glob("_*.yml") for node in yaml.safe_load(file.read_text(encoding="utf-8")).get("models", [])]
     return next(node["config"]["meta"][key] for node in nodes if node["name"] == model)
 
 

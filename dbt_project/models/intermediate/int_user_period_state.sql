@@ -71,24 +71,27 @@ with
     ),
 
     {#- Silence after an active period, cut where its age changes its name. -#}
-    silent as (
+    ages as (
         {%- for grain in grains() %}
             {%- set outer_last = loop.last %}
             {%- for first, last in silence_ages(grain) %}
                 select
-                    user_id,
-                    grain,
-                    {{ first }} as age_from,
-                    greatest(period_number + {{ first }}, window_number) as from_number,
-                    {% if last is none %} next_number as to_number
-                    {% else %} least(period_number + {{ last + 1 }}, next_number) as to_number
-                    {% endif %}
-                from spaced
-                where
-                    grain = '{{ grain }}' and next_number > period_number + {{ first }}
+                    '{{ grain }}' as grain,
+                    cast({{ first }} as bigint) as age_from,
+                    cast({{ last or "null" }} as bigint) as age_to
                     {{ "union all" if not (loop.last and outer_last) }}
             {%- endfor %}
         {%- endfor %}
+    ),
+    silent as (
+        select
+            spaced.user_id,
+            spaced.grain,
+            ages.age_from,
+            greatest(spaced.period_number + ages.age_from, spaced.window_number) as from_number,
+            least(coalesce(spaced.period_number + ages.age_to + 1, spaced.next_number), spaced.next_number) as to_number
+        from spaced
+        inner join ages on spaced.grain = ages.grain and spaced.next_number > spaced.period_number + ages.age_from
     )
 
 select
@@ -106,7 +109,7 @@ select
     grain,
     case when age_from = 1 then 'dormant' else 'inactive' end as state,
     false as is_first,
-    cast(age_from as bigint) as age_from,
+    age_from,
     from_number,
     to_number
 from silent

@@ -7,32 +7,57 @@ with
     states as (
         select user_id, grain, state, is_first, age_from, from_number, to_number from {{ ref("int_user_period_state") }}
     ),
-    firsts as (select user_id, first_on, {{ dimensions | join(", ") }} from {{ ref("int_user_first_active") }}),
-    placed as (
-        select
-            states.grain,
-            states.from_number,
-            states.to_number,
-            {%- for name in dimensions %} firsts.{{ name }}, {%- endfor %}
-            {%- for name, condition in counts.items() %}
-                {{ one_if(condition) }} as {{ name }}_count{{ "," if not loop.last }}
-            {%- endfor %}
-        from states
-        inner join firsts on states.user_id = firsts.user_id
+    known as (select user_id, first_on, {{ dimensions | join(", ") }} from {{ ref("int_user_first_active") }}),
+
+    {#- Users of the same values in every dimension share a place; counting by it first leaves little to add up by dimension. -#}
+    together as (select distinct {{ dimensions | join(", ") }} from known),
+    places as (
+        select row_number() over (order by {{ dimensions | join(", ") }}) as place, {{ dimensions | join(", ") }}
+        from together
+    ),
+    firsts as (
+        select known.user_id, known.first_on, places.place
+        from known
+        inner join
+            places
+            on {% for name in dimensions %}
+                known.{{ name }} = places.{{ name }} {{ "and" if not loop.last }}
+            {% endfor %}
     ),
 
-    {#- What a state adds when it begins, and takes when it ends. -#}
-    pieces as (
+    {#- A state adds its users when it begins, and takes them when it ends. -#}
+    edges as (
         {%- for sign, number in [("", "from_number"), ("-", "to_number")] %}
             select
-                grain,
-                {{ number }} as period_number,
-                {%- for name in dimensions %} {{ name }}, {%- endfor %}
-                {%- for name in counts %}
-                    {{ sign }}{{ name }}_count as {{ name }}_count{{ "," if not loop.last }}
-                {%- endfor %}
-            from placed {{ "union all" if not loop.last }}
+                states.grain,
+                states.{{ number }} as period_number,
+                states.state,
+                states.is_first,
+                states.age_from,
+                firsts.place,
+                {{ sign }}count(*) as user_count
+            from states
+            inner join firsts on states.user_id = firsts.user_id
+            group by
+                states.grain,
+                states.{{ number }},
+                states.state,
+                states.is_first,
+                states.age_from,
+                firsts.place
+                {{ "union all" if not loop.last }}
         {%- endfor %}
+    ),
+    pieces as (
+        select
+            edges.grain,
+            edges.period_number,
+            {%- for name in dimensions %} places.{{ name }}, {%- endfor %}
+            {%- for name, condition in counts.items() %}
+                case when {{ condition }} then edges.user_count else 0 end as {{ name }}_count{{ "," if not loop.last }}
+            {%- endfor %}
+        from edges
+        inner join places on edges.place = places.place
     ),
     changes as (
         select
