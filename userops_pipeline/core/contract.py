@@ -48,6 +48,7 @@ class Column(BaseModel):
     about: str
     required: bool = False
     personal: bool = False
+    sensitive: bool = False
     refers: str | None = None
     known: tuple[str, ...] = ()
     format: Literal["phone", "email"] | None = None
@@ -133,6 +134,11 @@ def staging_columns(table: Table) -> list[tuple[str, str, str]]:
     return rows
 
 
+def _marks(column: Column) -> dict[str, bool]:
+    """What a reader must be told of a column: that it names a person, or says what a rule may not use without a reason."""
+    return {name: True for name in ("personal", "sensitive") if getattr(column, name)}
+
+
 def dbt_yaml() -> str:
     """The YAML of dbt's raw sources and staging models: documentation and key tests, nothing a person has to write twice."""
     sources = []
@@ -160,13 +166,14 @@ def dbt_yaml() -> str:
                         "name": column.name,
                         "data_type": column.sql_type.lower(),
                         "description": column.about,
-                        **({"config": {"meta": {"personal": True}}} if column.personal else {}),
+                        **({"config": {"meta": marks}} if (marks := _marks(column)) else {}),
                     }
                     for column in table.columns
                 ],
             }
         )
         columns = []
+        sensitive = {column.name for column in table.columns if column.sensitive}
         personal_key = any(table.column(name).personal for name in table.key)
         for name, sql_type, about in staging_columns(table):
             tests: list[Any] = []
@@ -177,6 +184,7 @@ def dbt_yaml() -> str:
                     "name": name,
                     "data_type": sql_type.lower(),
                     "description": about,
+                    **({"config": {"meta": {"sensitive": True}}} if name in sensitive else {}),
                     **({"data_tests": tests} if tests else {}),
                 }
             )

@@ -59,6 +59,9 @@
 {%- endfor -%}
 {%- set carried = (extremes.keys() | list) + (sums | map("first") | list) -%}
 
+{#- What the user has declared, as it was known that night; age and birthday come from it. -#}
+{%- set attributes = ["gender", "income_band", "household", "region", "city_tier", "language", "channel", "plan"] -%}
+
 {#- Written out where it is read: a shared CTE would be a copy of all history. -#}
 {%- set days -%}
         select
@@ -203,11 +206,81 @@ with
         select user_id, day_number, night_on, registered_on, {{ carried | join(", ") }}
         from running
         where night_on is not null
+    ),
+
+    declared as (
+        select
+            user_id as declared_user_id,
+            known_from_on,
+            known_to_on,
+            birth_date,
+            age_band,
+            {{ attributes | join(",\n            ") }}
+        from {{ ref("int_user") }}
+    ),
+    described as (
+        select
+            declared.birth_date,
+            declared.age_band,
+            {%- for name in attributes %} declared.{{ name }}, {%- endfor %}
+            cast(extract(year from summed.night_on) - extract(year from declared.birth_date) as integer) as years,
+            summed.user_id,
+            summed.day_number,
+            summed.night_on,
+            summed.registered_on,
+            {%- for name in carried %} summed.{{ name }} {{- "," if not loop.last }} {%- endfor %}
+        from summed
+        inner join
+            declared
+            on summed.user_id = declared.declared_user_id
+            and summed.night_on >= declared.known_from_on
+            and (declared.known_to_on is null or summed.night_on < declared.known_to_on)
+    ),
+    {#- A 29 February is kept on the 28th in years without one, as everywhere in the project. -#}
+    aged as (
+        select
+            cast(
+                years - case when {{ years_after("birth_date", "years") }} > night_on then 1 else 0 end as bigint
+            ) as age,
+            {{
+                days_between(
+                    "night_on",
+                    "case when "
+                    ~ years_after("birth_date", "years")
+                    ~ " >= night_on then "
+                    ~ years_after("birth_date", "years")
+                    ~ " else "
+                    ~ years_after("birth_date", "(years + 1)")
+                    ~ " end",
+                )
+            }} as days_to_birthday,
+            age_band,
+            {%- for name in attributes %} {{ name }}, {%- endfor %}
+            user_id,
+            day_number,
+            night_on,
+            registered_on,
+            {{ carried | join(", ") }}
+        from described
     )
 
 select
     user_id,
     night_on,
+    gender,
+    age,
+    case
+        {%- for bound in age_bounds() %}
+            when age < {{ bound }}
+            then
+                '{{ "under" if loop.first else age_bounds()[loop.index0 - 1] ~ "-" ~ (bound - 1) }}{{ " " ~ bound if loop.first }}'
+        {%- endfor %}
+        when age >= {{ age_bounds() | last }}
+        then '{{ age_bounds() | last }}+'
+        else age_band
+    end as age_band,
+    days_to_birthday,
+    {%- for name in attributes if name != "gender" %} {{ name }}, {%- endfor %}
     registered_on,
     {{ days_between("registered_on", "night_on") }} as days_since_registered,
     {{ days_after("cast('1970-01-01' as date)", "first_order_day") }} as first_order_on,
@@ -243,4 +316,4 @@ select
     {{ share(ranked_amount("top_category_rank"), "category_spend_amount") }} as top_category_share,
     cast(new_campaign_count as bigint) as campaign_count,
     {{ share("least(redemption_count, touch_count)", "touch_count") }} as response_share
-from summed
+from aged

@@ -16,6 +16,7 @@ import duckdb
 from userops_pipeline.core import contract
 from userops_pipeline.core.rulebook.condition import (
     Typist,
+    columns_in,
     conjuncts,
     contradiction,
     guard,
@@ -42,6 +43,7 @@ from userops_pipeline.core.rulebook.model import (
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 COLUMN_TYPE = re.compile(r"[a-z]+(\(\d+(, ?\d+)?\))?( with time zone)?")
 PLAYBOOK = ("label", "state", "goal", "touchpoint", "action", "content", "segment")
+PRECEDENCES = ("manual", "rule")
 MODES = ("mirror", "additive", "enrich")
 MATCH_KEYS = ("user_id", "email", "phone", "contact_point")
 CONTACT_FIELDS = ("contact_point", "email", "phone", "name")
@@ -170,6 +172,13 @@ def _stages(rulebook: Rulebook, features: Typist, state: Typist) -> Iterator[Pro
         return
     exported = {each.segment for each in rulebook.lists}
     yield from _sound(features, stages, "stage")
+    for stage in stages:
+        if not guard(stage.when, rulebook.feature_columns) and (
+            used := [name for name in columns_in(stage.when) if name in rulebook.sensitive]
+        ):
+            yield _refuse(
+                stage, "stage", f"uses the sensitive column '{used[0]}'; a stage says what users did, so make a tag with a purpose of it."
+            )
     yield from _first_match_wins([stage for stage in stages if not guard(stage.when, rulebook.feature_columns)], "stage")
     if not guard(stages[-1].when, rulebook.feature_columns) and not is_everything(stages[-1].when):
         yield _refuse(stages[-1], "stage", "is the last one and must catch everybody left; write `when: true`.")
@@ -208,7 +217,27 @@ def _tags(rulebook: Rulebook, typist: Typist) -> Iterator[Problem]:
         for key in ("family", "owner"):
             if not getattr(tag, key):
                 yield _refuse(tag, "tag", f"has no {key}; say who answers for it and where it belongs.")
+        if tag.precedence not in PRECEDENCES:
+            yield _refuse(
+                tag, "tag", f"has the precedence '{tag.precedence[:60]}'; say {' or '.join(PRECEDENCES)}: whose word counts first."
+            )
         yield from _known_stages(rulebook, tag, "tag", tag.when, rulebook.tag_columns)
+        yield from _reasoned(rulebook, tag, "tag", [tag.when])
+
+
+def _reasoned(rulebook: Rulebook, rule: Tag | Segment, kind: str, conditions: Iterable[str]) -> Iterator[Problem]:
+    """A rule over what people are, not what they did, says what for and with what right."""
+    columns = rulebook.tag_columns if isinstance(rule, Tag) else rulebook.state_columns
+    readable = [condition for condition in conditions if not guard(condition, columns)]
+    used = [name for condition in readable for name in columns_in(condition) if name in rulebook.sensitive]
+    missing = [key for key in ("purpose", "basis") if not getattr(rule, key).strip()]
+    if used and missing:
+        yield _refuse(
+            rule,
+            kind,
+            f"uses the sensitive column '{used[0]}' without {' and '.join(missing)}; declare both (what it is for, and on what basis the shop "
+            "may use it), or leave the column out.",
+        )
 
 
 def _known_stages(rulebook: Rulebook, rule: Rule, kind: str, condition: str, columns: Collection[str]) -> Iterator[Problem]:
@@ -245,6 +274,7 @@ def _segments(rulebook: Rulebook, typist: Typist) -> Iterator[Problem]:
                     faults += _condition(typist, segment, "segment", step.when, f"{key} step {number}")
                     faults += _known_stages(rulebook, segment, "segment", step.when, typist.columns)
         yield from faults
+        yield from _reasoned(rulebook, segment, "segment", [step.when for step in segment.steps if step.when])
         if path := _way_back(rulebook, segment):
             yield _refuse(segment, "segment", f"is defined by itself ({' → '.join(path)}); take one of these steps out.")
         elif not faults and (sentence := _impossible(segment)):

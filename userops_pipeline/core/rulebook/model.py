@@ -85,9 +85,14 @@ class Stage(Rule):
 
 
 class Tag(Rule):
+    """True or false of every user; `precedence` says whose word counts where an agent has spoken and the rule knows an answer too."""
+
     family: str = ""
     owner: str = ""
     when: Sql = ""
+    precedence: str = "manual"
+    purpose: str = ""
+    basis: str = ""
 
 
 class Step(Frozen):
@@ -106,6 +111,8 @@ Steps = tuple[Annotated[Step, BeforeValidator(_as_step)], ...]
 
 class Segment(Rule):
     owner: str = ""
+    purpose: str = ""
+    basis: str = ""
     include: Steps = ()
     exclude: Steps = ()
 
@@ -190,6 +197,8 @@ class Rulebook(Frozen):
     lists: tuple[ContactList, ...] = ()
     columns: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Type by documented column, for each of DESCRIBED_MODELS."""
+    sensitive: tuple[str, ...] = ()
+    """Features that a rule may use only with a purpose and a basis."""
     files: dict[str, str] = Field(default_factory=dict)
     """The YAML file of each model."""
     misread: tuple[Problem, ...] = ()
@@ -285,6 +294,9 @@ def load(manifest: Mapping[str, Any] | Path) -> Rulebook:
         ),
         lists=lists,
         columns={name: _column_types(models[name]) for name in DESCRIBED_MODELS if name in models},
+        sensitive=tuple(
+            name for name, column in models.get("int_user_features", {}).get("columns", {}).items() if _meta(column).get("sensitive")
+        ),
         files={name: _file(models[name]) for name in sorted({*DESCRIBED_MODELS, "user_rfm"} & models.keys())},
         misread=tuple(misread),
     )

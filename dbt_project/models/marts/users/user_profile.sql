@@ -3,39 +3,15 @@
 with
     tonight as (select night_on from {{ ref("int_night") }} where is_as_of),
     users as (
-        select
-            user_id,
-            registered_at,
-            gender,
-            birth_date,
-            age_band,
-            income_band,
-            household,
-            region,
-            city_tier,
-            language,
-            channel,
-            campaign_id,
-            plan
-        from {{ ref("int_user") }}
-        where known_to_on is null
+        select user_id, registered_at, birth_date, campaign_id from {{ ref("int_user") }} where known_to_on is null
     ),
     states as (select user_id, night_on, stage, {{ features | join(", ") }} from {{ ref("int_user_state") }})
 
 select
     users.user_id,
     users.registered_at,
-    users.gender,
     users.birth_date,
-    users.age_band,
-    users.income_band,
-    users.household,
-    users.region,
-    users.city_tier,
-    users.language,
-    users.channel,
     users.campaign_id,
-    users.plan,
     states.stage
     {%- for feature in features %}, states.{{ feature }} {%- endfor %}
 from users

@@ -1,0 +1,1 @@
+{{ conformed("manual_tags", at="tagged_at") }}
