@@ -19,10 +19,11 @@ import pytest
 
 from userops_pipeline.core import rulebook
 from userops_pipeline.core.rulebook.condition import Typist, contradiction, guard
+from userops_pipeline.core.rulebook.render import as_lines
 
 PROJECT = Path(__file__).parents[2]
 TOOLS = {"csv_file", "webhook"}
-FEATURES = {
+TYPES = {
     "user_id": "varchar",
     "as_of": "date",
     "order_count": "bigint",
@@ -32,7 +33,9 @@ FEATURES = {
     "last_order_on": "date",
     "city_tier": "varchar",
     "is_member": "boolean",
+    "gender": "varchar",
 }
+FEATURES = {**TYPES, "gender": {"data_type": "varchar", "config": {"meta": {"sensitive": True}}}}
 KPI = {"name": "orders", "sql": "avg(case when order_count_30d > 0 then 1.0 else 0.0 end)"}
 
 
@@ -264,6 +267,16 @@ REFUSED: list[tuple[str, Change, str, str]] = [
     ("no family", lambda d: column_meta(d, "user_tags", "big_city").pop("family"), "tag big_city", "has no family"),
     ("no label", lambda d: column_meta(d, "user_tags", "big_city").pop("label"), "tag big_city", "has no label"),
     ("no owner", lambda d: column_meta(d, "user_segments", "buyers").pop("owner"), "segment buyers", "has no owner"),
+    ("whose word", lambda d: column_meta(d, "user_tags", "big_city").update(precedence="agent"), "tag big_city", "say manual or rule"),
+    ("sensitive tag", tag_when("gender = 'male'"), "tag price_sensitive", "sensitive column 'gender' without purpose and basis"),
+    (
+        "sensitive tag without a basis",
+        lambda d: column_meta(d, "user_tags", "big_city").update(when="city_tier = '1' and gender = 'male'", purpose="gifts", basis=" "),
+        "tag big_city",
+        "'gender' without basis",
+    ),
+    ("sensitive segment", segment_change("buyers", exclude=["gender = 'male'"]), "segment buyers", "'gender' without purpose and basis"),
+    ("sensitive stage", stage_change(0, when="gender = 'male'"), "stage loyal", "make a tag with a purpose of it"),
     ("name taken by a feature", new_column("user_tags", "order_count", A_TAG), "tag order_count", "already a column"),
     ("name taken by the stage", new_column("user_tags", "stage", A_TAG), "tag stage", "already a column"),
     ("SQL in a name", new_column("user_tags", "x; drop table users", A_TAG), "tag x; drop table users", "is not a name"),
@@ -384,6 +397,12 @@ def test_a_clean_rulebook_has_no_problem() -> None:
     assert problems() == []
 
 
+def test_a_sensitive_column_is_allowed_with_a_purpose_and_a_basis() -> None:
+    reasons = {"purpose": "goods made for women", "basis": "stated in the profile"}
+    assert problems(lambda d: column_meta(d, "user_tags", "big_city").update(when="gender = 'male'", precedence="rule", **reasons)) == []
+    assert problems(segment_change("buyers", exclude=["gender = 'male'"], **reasons)) == []
+
+
 @pytest.mark.parametrize(("change", "rule", "words"), [case[1:] for case in REFUSED], ids=[case[0].replace(" ", "_") for case in REFUSED])
 def test_a_bad_rule_is_refused_with_file_rule_and_sentence(change: Change, rule: str, words: str) -> None:
     refused = [problem for problem in problems(change) if not problem.is_warning]
@@ -410,7 +429,7 @@ def test_a_bad_rule_is_refused_with_file_rule_and_sentence(change: Change, rule:
     ],
 )
 def test_a_good_condition_passes(condition: str) -> None:
-    assert Typist({**FEATURES, "stage": "varchar"}).faults(condition) == []
+    assert Typist({**TYPES, "stage": "varchar"}).faults(condition) == []
 
 
 @pytest.mark.parametrize(
@@ -424,14 +443,14 @@ def test_a_good_condition_passes(condition: str) -> None:
     ],
 )
 def test_a_good_kpi_passes(sql: str) -> None:
-    assert Typist(FEATURES).faults(sql, is_aggregate=True) == []
+    assert Typist(TYPES).faults(sql, is_aggregate=True) == []
 
 
 def test_nothing_is_bound_before_the_guard_has_passed_it(tmp_path: Path) -> None:
     target = tmp_path / "written.csv"
     for text in (f"copy (select 1) to '{target}'", f"order_count > 1; copy (select 1) to '{target}'", f"write_log('{target}') is null"):
-        assert guard(text, FEATURES)
-        assert Typist(FEATURES).faults(text)
+        assert guard(text, TYPES)
+        assert Typist(TYPES).faults(text)
     assert not target.exists()
 
 
@@ -538,6 +557,11 @@ def write_generation(folder: Path, book: rulebook.Rulebook) -> None:
         ) as t(user_id, as_of, order_count, order_count_30d, spend_amount, discount_share, last_order_on, city_tier, is_member, stage)""",
         "user_tags": """select * from (values ('u1', true, false), ('u2', false, false), ('u3', false, false), ('u4', false, true))
             as t(user_id, price_sensitive, big_city)""",
+        "user_tag_history": """select * from (values
+            ('u1', 'price_sensitive', date '2017-12-01', null::date, null),
+            ('u4', 'big_city', date '2017-01-01', date '2017-06-01', null),
+            ('u4', 'big_city', date '2017-11-01', null, 'A01')
+        ) as t(user_id, tag, from_on, to_on, author)""",
         "user_lifecycle": """select user_id, stage, date '2017-12-30' as since_on, 1 as days_in_stage, 'interest' as previous_stage
             from user_profile""",
         "audience_members": """select * from (values ('come_back', 'u3', 'no_consent'), ('welcome', 'u2', 'exported'))
@@ -589,6 +613,17 @@ def test_explain_gives_the_rule_and_the_values_it_saw(tmp_path: Path) -> None:
     assert (buyers.failed.kind, buyers.failed.number, buyers.failed.values) == ("exclude", 1, {"price_sensitive": True})
     reasons = {each.name: each.reason for each in loyal.lists}
     assert reasons["thank_you"] == "not in segment buyers: exclude step 1"
+
+
+def test_explain_names_the_agent_who_gave_a_tag(tmp_path: Path) -> None:
+    write_generation(tmp_path, rulebook.load(manifest()))
+    by_rule, by_hand = rulebook.explain("u1", tmp_path), rulebook.explain("u4", tmp_path)
+    assert [(tag.name, str(tag.since_on), tag.author) for tag in (*by_rule.tags, *by_hand.tags)] == [
+        ("price_sensitive", "2017-12-01", None),
+        ("big_city", "2017-11-01", "A01"),
+    ]
+    assert "  big_city L  since 2017-11-01: agent A01 said so" in list(as_lines(by_hand))
+    assert any(line.startswith("  price_sensitive L  since 2017-12-01: discount_share >= 0.5") for line in as_lines(by_rule))
 
 
 def test_explain_says_why_a_user_is_not_on_a_list(tmp_path: Path) -> None:

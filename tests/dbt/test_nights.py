@@ -94,6 +94,24 @@ def open_shop(path: Path) -> None:
     order(con, 906, "older", on=33, arrived=38)  # came back; known five nights late
     order(con, 907, "older", on=-150, arrived=36)  # from before the first night, delivered later
     insert(con, "users", night(34), user_id="old", registered_at=f"{night(-300)} 12:00:00", birth_date="2006-01-20", plan="paid")
+    # What agents say: for good, for a while, taken back late, over a rule, of a tag nobody knows, of who is not known yet or left out.
+    for user, tag, author, on, arrived, action, expires in (
+        ("u1", "key_account", "a1", 3, 3, None, None),
+        ("u1", "key_account", "a2", 26, 32, "remove", None),
+        ("u1", "key_account", "a1", 34, 35, "add", None),
+        ("u5", "gift_buyer", "a1", 12, 12, "add", 33),
+        ("u5", "gift_buyer", "a2", 20, 20, "add", 38),
+        ("u4", "new_user", "a1", 10, 33, "remove", 20),
+        ("u4", "active_this_week", "a2", 10, 10, "add", None),
+        ("u3", "male_user", "a1", 8, 8, "add", None),
+        ("old", "birthday_soon", "a1", 5, 5, "add", None),
+        ("u0", "likes_blue", "a1", 5, 5, "add", None),
+        ("u2", "key_account", "a1", 9, 9, "add", None),
+        ("late", "key_account", "a1", 30, 30, "add", None),
+    ):
+        insert(con, "manual_tags", night(arrived), user_id=user, tag=tag, author=author, tagged_at=f"{night(on)} 17:00:00", action=action,
+               expires_on=None if expires is None else night(expires))  # fmt: skip
+    insert(con, "users", night(38), user_id="u3", registered_at=f"{night(6)} 12:00:00", region="elsewhere", gender="female")
     # Devices: seen without a user, seen earlier than first told, linked, of a test user.
     event(con, 3, on=30, arrived=30, device="tablet")
     event(con, 4, on=29, arrived=32, device="tablet")
@@ -186,6 +204,49 @@ def test_nights_in_any_split_give_the_same_tables(at_once: tuple[Path, Path], tm
         assert con.sql("select max(night_on) from intermediate.int_user_features where user_id = 'u6'").fetchall() == [(night(29),)]
 
 
+def test_tag_spells_are_the_nights_on_which_users_carried_the_tag(at_once: tuple[Path, Path]) -> None:
+    """The history against the panel, night by night, which a build from nothing holds for all nights."""
+    with duckdb.connect(str(at_once[0]), read_only=True) as con:
+        tags = [name for name, kind in con.execute("select column_name, data_type from information_schema.columns where table_name = 'user_tags'").fetchall() if kind == "BOOLEAN"]  # fmt: skip
+        carried = f"select user_id, night_on, tag from (unpivot intermediate.int_user_state on {', '.join(tags)} into name tag value is_on) where is_on"
+        spelled = (
+            "select h.user_id, n.night_on, h.tag from marts.user_tag_history h join intermediate.int_night n "
+            "on n.night_on >= h.from_on and (h.to_on is null or n.night_on < h.to_on)"
+        )
+        assert con.sql(f"select count(*) from ({carried})").fetchall()[0][0] > 1000
+        assert con.sql(f"({carried} except all {spelled}) union all ({spelled} except all {carried})").fetchall() == []
+        assert con.sql(
+            "select user_id, tag, source, author, from_on, to_on from marts.user_tag_history "
+            "where source = 'manual' or (user_id, tag) in (('u4', 'active_this_week'), ('u4', 'new_user')) order by user_id, tag, from_on"
+        ).fetchall() == [
+            ("late", "key_account", "manual", "a1", night(35), None),
+            ("u1", "key_account", "manual", "a1", night(3), night(26)),
+            ("u1", "key_account", "manual", "a1", night(34), None),
+            ("u2", "key_account", "manual", "a1", night(9), night(31)),  # until found to be a test user
+            ("u3", "male_user", "manual", "a1", night(8), night(38)),  # until the user has declared otherwise
+            ("u4", "active_this_week", "rule", None, night(8), night(10)),
+            ("u4", "active_this_week", "manual", "a2", night(10), None),
+            ("u4", "new_user", "rule", None, night(8), night(10)),
+            ("u4", "new_user", "rule", None, night(20), night(39)),
+            ("u5", "gift_buyer", "manual", "a1", night(12), night(20)),
+            ("u5", "gift_buyer", "manual", "a2", night(20), night(38)),
+        ]
+        assert con.sql("select tagged_user_id, tag, author, outcome from marts.manual_tag_outcomes order by all").fetchall() == [
+            ("late", "key_account", "a1", "in_force"),
+            ("old", "birthday_soon", "a1", "rule_first"),
+            ("u0", "likes_blue", "a1", "unknown_tag"),
+            ("u1", "key_account", "a1", "in_force"),
+            ("u1", "key_account", "a1", "replaced"),
+            ("u1", "key_account", "a2", "replaced"),
+            ("u2", "key_account", "a1", "unknown_user"),
+            ("u3", "male_user", "a1", "rule_first"),
+            ("u4", "active_this_week", "a2", "in_force"),
+            ("u4", "new_user", "a1", "expired"),
+            ("u5", "gift_buyer", "a1", "replaced"),
+            ("u5", "gift_buyer", "a2", "expired"),
+        ]
+
+
 BAD_CASES = {
     "assert_one_stage_per_user_and_night": "delete from marts.user_lifecycle_history where user_id = 'u1'",
     "assert_spells_neither_overlap_nor_gap": "update marts.user_lifecycle_history set from_on = from_on + 1 where to_on is null",
@@ -247,6 +308,10 @@ SPOILT = {
     "cohort_value": ["refund_amount = refund_amount + 0.01"],
     "user_survival": ["survival_share = -0.000001"],
     "survival_monthly": ["churned_count = user_count + 1"],
+    "user_tag_history": ["to_on = from_on", "author = null", "rule_version = null"],
+    "tag_quality": ["manual_count = manual_count + 1", "holds_for = 'all'", "overlap_jaccard = 1.1"],
+    "segment_personas": ["eligibility = 'eligible', p_value = null", "base_user_count = 0, user_count = 1"],
+    "segment_sizes_daily": ["removed_count = -1", "kind = 'include'"],
 }
 
 

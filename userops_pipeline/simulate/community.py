@@ -37,6 +37,18 @@ NOTES = (
     ("上次退货太麻烦了", "退货流程是流失原因"),
     ("喜欢看别人的测评再决定", "内容影响决策"),
 )
+AGENTS = ("A01", "A02", "A03")
+# What users tell an agent, as the tag the agent gives them, and what the agent writes down beside it.
+HEARD = (
+    ("key_account", "公司采购，每月下单"),
+    ("gift_buyer", "买来送人"),
+    ("wants_a_call", "请下午来电"),
+    ("price_sensitive", "每次先问有没有券"),
+    ("one_store_buyer", "只去楼下那家"),
+)
+UNKNOWN_TAG = ("likes_blue", "喜欢蓝色包装")
+HEARD_SHARE = 0.004  # of users a day
+MOST_HEARD = 90  # lines the agents can write in a day
 
 
 class Community:
@@ -142,6 +154,7 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._next_ticket = self._next_feedback = 1
+        self._told: list[tuple[int, int]] = []  # (user, place in HEARD) of tags given so far
 
     def of_day(
         self, day: int, bought: tuple[npt.NDArray[np.integer], ...], user: npt.NDArray[np.int64], registered_before: int, outbox: Outbox
@@ -156,6 +169,7 @@ class Service:
         score = rng.choice([1, 2, 3, 4, 5], len(says), p=(0.05, 0.05, 0.12, 0.33, 0.45))
         text = [(PRAISE if s >= 4 else BLAME)[i] for s, i in zip(score, rng.integers(0, 5, len(says)), strict=True)]
         self._feedback("review", when, user[says], score, order[says], product[says] + 1000, text, None, outbox)
+        self._manual_tags(day, registered_before, outbox)
         if registered_before == 0:
             return
         asked = np.unique(rng.integers(0, registered_before, rng.binomial(registered_before, NPS_SHARE))) + FIRST
@@ -212,6 +226,44 @@ class Service:
         outbox.add_by_night(solved_night[late_end], "tickets", rows(late_end, (solved_night + 1) * float(DAY)))
         rated = np.flatnonzero(answers)
         self._feedback("csat", np.where(ends, solved, 0)[rated], user[rated], happy[rated].astype(int), None, None, None, None, outbox)
+
+    def _manual_tags(self, day: int, registered_before: int, outbox: Outbox) -> None:
+        """What agents heard today: tags given, some for a fortnight only, and some taken back."""
+        rng = self._settings.stream("manual tags", day)
+        count = min(int(rng.binomial(registered_before, HEARD_SHARE)), MOST_HEARD)
+        lines: dict[tuple[int, str, str], tuple[str, str | None, str | None, str]] = {}
+        heard = zip(rng.integers(0, max(registered_before, 1), count), rng.integers(0, len(HEARD), count), rng.random(count), strict=True)
+        for user, what, sure in heard:
+            taken_back = bool(self._told) and rng.random() < 0.2
+            known = rng.random() < 0.95
+            if taken_back:
+                user, what = self._told[int(rng.integers(0, len(self._told)))]
+            elif known:
+                self._told.append((int(user), int(what)))
+            tag, why = HEARD[what] if known or taken_back else UNKNOWN_TAG
+            until = self._settings.date_of(day + 14).isoformat() if not taken_back and rng.random() < 0.33 else None
+            agent = AGENTS[int(rng.integers(0, len(AGENTS)))]
+            lines[int(user) + FIRST, tag, agent] = ("remove" if taken_back else "add", until, f"{0.5 + sure / 2:.2f}", why)
+        said = day * DAY + rng.uniform(9, 19, len(lines)) * 3600
+        users, tags, agents = zip(*lines, strict=True) if lines else ((), (), ())
+        actions, expires, sure, notes = zip(*lines.values(), strict=True) if lines else ((), (), (), ())
+        text = pa.string()
+        outbox.add(
+            day,
+            "manual_tags",
+            pa.table(
+                {
+                    "user": pa.array([str(user) for user in users], text),
+                    "tag": pa.array(tags, text),
+                    "agent": pa.array(agents, text),
+                    "said": iso(self._settings, said),
+                    "action": pa.array(actions, text),
+                    "expires": pa.array(expires, text),
+                    "sure": pa.array(sure, text),
+                    "why": pa.array(notes, text),
+                }
+            ),
+        )
 
     def _feedback(self, kind, second, user, score, order, product, body, meaning, outbox) -> None:
         count = len(user)

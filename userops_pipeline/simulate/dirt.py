@@ -121,6 +121,7 @@ SPOTS: dict[str, Spot] = {
     "refunds": Spot("refund_id", None, (_copy(), Kind("amount in words", "quarantined", {"amount": "12元"}), _without("order_id"))),
     "referrals": Spot("referral_id", None, (_copy(), Kind("american date", "quarantined", {"step_at": "03/12/2026 14:05"}), _without("step"))),
     "channel_costs": Spot("channel", None, (_copy(), Kind("not a number", "quarantined", {"amount": "NaN"}))),
+    "manual_tags": Spot("user", None, (_copy(), _without("agent"), Kind("no such action", "quarantined", {"action": "maybe"}))),
     "campaigns": Spot("编号", None, (_copy(), Kind("no such date", "quarantined", {"开始": "2026-13-01"}), Kind("ends before it starts", "quarantined", {"结束": "2001-01-01"}))),
     "tickets": Spot("id", None, (_copy(), Kind("above the scale", "quarantined", {"satisfaction": "99"}), Kind("no such time", "quarantined", {"opened": "2026-01-01 25:00:00"}))),
     "feedback": Spot("id", None, (_copy(), Kind("score in words", "quarantined", {"score": "十"}), _without("kind"))),

@@ -38,6 +38,7 @@ FILES: dict[str, str] = {
     "refunds": "refunds.csv",
     "referrals": "referrals.csv",
     "channel_costs": "channel_costs.csv",
+    "manual_tags": "manual_tags.csv",
     "campaigns": "campaigns.csv",
     "tickets": "tickets.jsonl",
     "feedback": "feedback.jsonl.gz",

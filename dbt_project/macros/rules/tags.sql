@@ -1,10 +1,64 @@
-{#- The tags as declared at the columns of user_tags: name, label, family, when. -#}
+{#-
+    The tags as declared at the columns of user_tags: name, label, family, when; `precedence` says whose word counts where an agent
+    has spoken, and `version` changes with the text of the rule.
+-#}
 {% macro tags() -%}
     {%- set found = [] -%}
     {%- if execute -%}
         {%- for column in declared("user_tags").columns.values() if "when" in column.config.meta -%}
-            {%- do found.append(dict(column.config.meta, name=column.name)) -%}
+            {%- set meta = column.config.meta -%}
+            {%- do found.append(
+                dict(
+                    meta,
+                    name=column.name,
+                    precedence=meta.get("precedence", "manual"),
+                    version=local_md5(meta["when"] | string)[:8],
+                )
+            ) -%}
         {%- endfor -%}
     {%- endif -%}
     {{ return(found) }}
+{%- endmacro %}
+
+{#-
+    Whether a user carries a tag: what an agent said (`said_<tag>`: true, false, or null for nothing) and what the rule says, the one
+    of precedence first; what neither knows is false.
+-#}
+{% macro carries(tag) -%}
+    {%- set words = ["said_" ~ tag["name"], "(" ~ tag["when"] ~ ")"] -%}
+    coalesce({{ (words if tag["precedence"] == "manual" else words | reverse | list) | join(", ") }}, false)
+{%- endmacro %}
+
+{#- Tags are packed as bits into whole numbers, sixty to a word, so that a user's tags compare and sort as few numbers. -#}
+{% macro tag_words() -%} {{ return(range((tags() | length + 59) // 60) | list) }} {%- endmacro %}
+
+{#- One word of the tags of a row that has them as columns. -#}
+{% macro tag_word(word) -%}
+    cast(0 as bigint)
+    {%- for tag in tags()[word * 60 : (word + 1) * 60] %}
+        + case when {{ tag["name"] }} then {{ 2**loop.index0 }} else 0 end
+    {%- endfor %}
+{%- endmacro %}
+
+{#- One row per tag: its name, the word it is in, and its bit there. -#}
+{% macro tag_bits() -%}
+    {%- for tag in tags() %}
+        select
+            {{ text_literal(tag["name"]) }} as tag,
+            {{ loop.index0 // 60 }} as word,
+            cast({{ 2 ** (loop.index0 % 60) }} as bigint) as bit,
+            {{ text_literal(tag["version"]) }} as rule_version
+            {{- " union all" if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+{#- Whether the bit of a row of tag_bits is set in words named `<name>_<number>`. -#}
+{% macro has_bit(name, word="word", bit="bit") -%}
+    (
+        case
+            {{ word }} {%- for number in tag_words() %} when {{ number }} then {{ name }}_{{ number }} {%- endfor %}
+        end
+        & {{ bit }}
+    )
+    <> 0
 {%- endmacro %}

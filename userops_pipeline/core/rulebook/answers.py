@@ -54,6 +54,13 @@ class RuleSeen(Frozen):
     values: dict[str, Value]
 
 
+class TagSeen(RuleSeen):
+    """A tag the user carries: since when, and by whose word where an agent gave it instead of the rule."""
+
+    since_on: Value
+    author: str | None
+
+
 class StageSeen(RuleSeen):
     since_on: Value
     days_in_stage: Value
@@ -90,7 +97,7 @@ class ListSeen(Frozen):
 class Explanation(Frozen):
     user_id: str
     stage: StageSeen | None
-    tags: tuple[RuleSeen, ...]
+    tags: tuple[TagSeen, ...]
     segments: tuple[SegmentSeen, ...]
     lists: tuple[ListSeen, ...]
 
@@ -182,9 +189,9 @@ def explain(user_id: str, generation_dir: Path) -> Explanation:
     """The stage, tags, segments and lists of one user in one generation, each with the rule and the values it saw."""
     rulebook = from_json((generation_dir / "rulebook.json").read_text(encoding="utf-8"))
     with duckdb.connect(":memory:") as database:
-        profile, tags, lifecycle, members = (
+        profile, tags, history, lifecycle, members = (
             f"read_parquet('{_quoted(generation_dir / f'{table}.parquet')}')"
-            for table in ("user_profile", "user_tags", "user_lifecycle", "audience_members")
+            for table in ("user_profile", "user_tags", "user_tag_history", "user_lifecycle", "audience_members")
         )
         state = _state_relation(database, profile, tags)
         values = _one_row(database, state, user_id)
@@ -194,6 +201,12 @@ def explain(user_id: str, generation_dir: Path) -> Explanation:
         decisions: dict[str, str] = dict(
             database.execute(f"select audience, decision from {members} where user_id = $user_id", {"user_id": user_id}).fetchall()
         )
+        spells = {
+            tag: (since_on, author)
+            for tag, since_on, author in database.execute(
+                f"select tag, from_on, author from {history} where user_id = $user_id and to_on is null", {"user_id": user_id}
+            ).fetchall()
+        }
         passed = _steps_passed(database, rulebook, state, user_id, values)
     stage = next((each for each in rulebook.stages if each.name == values.get("stage")), None)
     segments = tuple(_segment_seen(segment, passed, values) for segment in rulebook.segments)
@@ -212,7 +225,14 @@ def explain(user_id: str, generation_dir: Path) -> Explanation:
             previous_stage=life.get("previous_stage"),
         ),
         tags=tuple(
-            RuleSeen(name=t.name, label=t.label, when=t.when, values=_seen(t.when, values))
+            TagSeen(
+                name=t.name,
+                label=t.label,
+                when=t.when,
+                values=_seen(t.when, values),
+                since_on=spells.get(t.name, (None, None))[0],
+                author=spells.get(t.name, (None, None))[1],
+            )
             for t in rulebook.tags
             if values.get(t.name) is True
         ),

@@ -23,7 +23,8 @@ def as_lines(explanation: Explanation) -> Iterator[str]:
     yield ""
     yield f"Tags ({len(explanation.tags)})"
     for tag in explanation.tags:
-        yield f"  {tag.name} {tag.label}: {tag.when}{_seen(tag.values)}"
+        why = f"agent {tag.author} said so" if tag.author else f"{tag.when}{_seen(tag.values)}"
+        yield f"  {tag.name} {tag.label}  since {tag.since_on}: {why}"
     members = [segment for segment in explanation.segments if segment.is_member]
     others = [segment for segment in explanation.segments if not segment.is_member]
     yield ""
