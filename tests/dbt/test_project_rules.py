@@ -94,6 +94,9 @@ PORTABLE_FUNCTIONS = {
     "substring",
     "pad",
     "concat",
+    "replace",
+    "exp",
+    "sqrt",
 }
 # What macros/engine writes for DuckDB. A model that spells one of these itself is found in its own text, by the words above.
 ENGINE_FUNCTIONS = {
@@ -108,6 +111,7 @@ ENGINE_FUNCTIONS = {
     "explode",
     "explodinggenerateseries",
     "j_s_o_n_object",
+    "group_concat",  # listagg, as sqlglot calls it
 }
 
 
@@ -336,3 +340,33 @@ def test_the_profile_describes_every_feature_in_the_same_words(models: Models) -
             assert profile[name]["description"] == column["description"], name
             assert profile[name]["data_type"] == column["data_type"], name
             assert profile[name]["config"]["meta"] == column["config"]["meta"], name
+
+
+def unmarked(models: Models) -> list[str]:
+    """Columns of the panel and the profile that the contract calls sensitive, or that come from one, without the mark."""
+    sensitive = {column.name for column in contract.tables()["users"].columns if column.sensitive} | {"age", "days_to_birthday"}
+    return [
+        f"{name}.{column['name']}"
+        for name in ("int_user_features", "user_profile")
+        for column in models[name]["columns"].values()
+        if column["name"] in sensitive and not column["config"]["meta"].get("sensitive")
+    ]
+
+
+def test_what_the_contract_calls_sensitive_is_marked_where_rules_read_it(models: Models) -> None:
+    assert unmarked(models) == []
+    assert unmarked({**models, "int_user_features": {"columns": {"age": {"name": "age", "config": {"meta": {}}}}}}) == [
+        "int_user_features.age"
+    ]
+
+
+FAMILIES = {"lifecycle", "value", "activity", "preference", "price", "channel", "content", "risk"}
+
+
+def test_sixty_tags_in_eight_families_have_both_names(models: Models) -> None:
+    tags = [column["config"]["meta"] for column in models["user_tags"]["columns"].values() if "when" in column["config"]["meta"]]
+    assert len(tags) >= 60
+    assert {tag["family"] for tag in tags} == FAMILIES
+    labels = [tag["label"] for tag in tags]
+    assert len(set(labels)) == len(labels)
+    assert all(re.search(r"[\u4e00-\u9fff]", label) for label in labels)

@@ -19,9 +19,13 @@ with
         from states
         group by night_on
     ),
-    {%- set names = ["segment", "label", "step", "condition", "is_last", "user_count"] %}
+    {%- set names = ["segment", "label", "step", "condition", "kind", "is_last", "user_count", "removed_count"] %}
     {%- set rows = [] %}
     {%- for segment in segments() %}
+        {%- set left = ["everybody"] -%}
+        {%- for condition in segment["conditions"] -%}
+            {%- do left.append(segment["name"] ~ "_" ~ loop.index) -%}
+        {%- endfor -%}
         {%- for condition in ["everybody"] + segment["conditions"] %}
             {%- do rows.append(
                 [
@@ -29,14 +33,19 @@ with
                     text_literal(segment["label"]),
                     "cast(%s as bigint)" % loop.index0,
                     text_literal(condition),
+                    text_literal(
+                        "everybody"
+                        if loop.first
+                        else "include" if loop.index0 <= segment["include"] | length else "exclude"
+                    ),
                     "true" if loop.last else "false",
-                    "cast(%s as bigint)"
-                    % ("everybody" if loop.first else segment["name"] ~ "_" ~ loop.index0),
+                    "cast(%s as bigint)" % left[loop.index0],
+                    "cast(%s - %s as bigint)" % (left[[loop.index0 - 1, 0] | max], left[loop.index0]),
                 ]
             ) %}
         {%- endfor %}
     {%- endfor %}
     sizes as ({{ as_rows("counted", names, rows, keep=["night_on"]) }})
 
-select night_on, segment, label, step, condition, is_last, user_count
+select night_on, segment, label, step, condition, kind, is_last, user_count, removed_count
 from sizes

@@ -1,0 +1,47 @@
+{#- How personas are made, as declared at segment_personas: the attributes, the least sizes, the rate of false discoveries. -#}
+{% macro persona_rules() -%}
+    {{
+        return(
+            rules_of("segment_personas").get("personas")
+            or {"attributes": [], "least_users": 1, "least_expected": 1, "false_discovery_rate": 0.05, "lines": 1}
+        )
+    }}
+{%- endmacro %}
+
+{#- The columns a text of SQL names that are in `known`. -#}
+{% macro named_in(text, known) -%}
+    {%- set found = [] -%}
+    {%- for word in modules.re.findall("[a-z_][a-z0-9_]*", modules.re.sub("'[^']*'", "", text | string)) -%}
+        {%- if word in known and word not in found -%} {%- do found.append(word) -%} {%- endif -%}
+    {%- endfor -%}
+    {{ return(found) }}
+{%- endmacro %}
+
+{#- Measures that a text of SQL reads: the columns it names, without their windows, and behind `stage` those of the stages. -#}
+{% macro measures_in(text) -%}
+    {%- set found = [] -%}
+    {%- for column in named_in(text, columns_of("int_user_features") + ["stage"]) -%}
+        {%- do found.append(modules.re.sub("_[0-9]+d$", "", column)) -%}
+        {%- if column == "stage" -%}
+            {%- for stage in stages() -%} {%- do found.extend(measures_in(stage["when"])) -%} {%- endfor -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(found | unique | list) }}
+{%- endmacro %}
+
+{#-
+    Traits that a segment is made of: tags and attributes over a measure that its steps read, themselves, through a tag or through the
+    stage. That they are more or less common in it says nothing of the people.
+-#}
+{% macro traits_by_rule(segment) -%}
+    {%- set by_name = {} -%}
+    {%- for tag in tags() -%} {%- do by_name.update({tag["name"]: measures_in(tag["when"])}) -%} {%- endfor -%}
+    {%- set text = segment["steps"] | join(" ") -%}
+    {%- set named = named_in(text, by_name.keys() | list) -%}
+    {%- set read = measures_in(text) -%}
+    {%- for tag in named -%} {%- do read.extend(by_name[tag]) -%} {%- endfor -%}
+    {%- for tag, measures in by_name.items() if tag not in named and measures | select("in", read) | list -%}
+        {%- do named.append(tag) -%}
+    {%- endfor -%}
+    {{ return(named + (persona_rules()["attributes"] | map(attribute="name") | select("in", read) | list)) }}
+{%- endmacro %}
