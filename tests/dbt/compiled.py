@@ -50,6 +50,12 @@ def _dbt(home: Home, *arguments: str) -> Any:
     return result
 
 
+def run_project(home: Home, source: Source, as_of: date) -> None:
+    """Every model once, by dbt itself, of what the lake holds up to this night."""
+    warehouse.prepare_build(home, [source], as_of)
+    _dbt(home, "run")
+
+
 def _compiled(home: Home) -> dict[str, Any]:
     return {row.node.unique_id: row.node for row in _dbt(home, "compile").result.results if row.node.resource_type == "model"}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from compiled import compile_project
+from compiled import run_project
 
 from userops_pipeline.core.conform import conform
 from userops_pipeline.core.home import Home
@@ -31,7 +31,7 @@ def test_every_tag_tells_users_apart(tmp_path: Path, monkeypatch: pytest.MonkeyP
     nights = [FIRST + timedelta(days=day) for day in range(NIGHTS)]
     land(home, source, nights)
     conform(home, source, nights)
-    compile_project(home, source, nights[-1])
+    run_project(home, source, nights[-1])
     with duckdb.connect(str(home.warehouse), read_only=True) as con:
         found = dict(con.execute("select tag, holds_for from marts.tag_quality").fetchall())
         by_hand = con.execute("select sum(manual_count) from marts.tag_quality").fetchone()
