@@ -95,8 +95,6 @@ PORTABLE_FUNCTIONS = {
     "pad",
     "concat",
     "replace",
-    "exp",
-    "sqrt",
 }
 # What macros/engine writes for DuckDB. A model that spells one of these itself is found in its own text, by the words above.
 ENGINE_FUNCTIONS = {

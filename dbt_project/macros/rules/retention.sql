@@ -35,8 +35,7 @@
             from {{ user_days }} as days
             where {% for name in asked %} days.{{ day_activities()[name] }} {{ "or" if not loop.last }} {% endfor %}
         {% elif part == "active" %} from {{ active_days }}
-        {% else %} from users
-        {% endif %} {{ "union all" if not loop.last }}
+        {% else %} from users {% endif %} {{ "union all" if not loop.last }}
     {%- endfor %}
 {%- endmacro %}
 
