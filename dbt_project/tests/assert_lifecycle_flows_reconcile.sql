@@ -13,7 +13,9 @@ with
         from {{ ref("lifecycle_flow_daily") }}
     ),
     nights as (select night_on from {{ ref("int_night") }} where is_in_window),
-    states as (select night_on, stage, count(*) as user_count from {{ ref("int_user_state") }} group by night_on, stage)
+    states as (
+        select night_on, stage, count(*) as user_count from {{ ref("int_user_ladder") }} group by night_on, stage
+    )
 
 select flows.night_on, flows.stage
 from flows

@@ -36,7 +36,13 @@ TYPES = {
     "gender": "varchar",
 }
 FEATURES = {**TYPES, "gender": {"data_type": "varchar", "config": {"meta": {"sensitive": True}}}}
-KPI = {"name": "orders", "sql": "avg(case when order_count_30d > 0 then 1.0 else 0.0 end)"}
+KPI = {
+    "name": "orders",
+    "label": "L",
+    "sql": "avg(case when order_count_30d > 0 then 1.0 else 0.0 end)",
+    "target": 0.5,
+    "direction": "up",
+}
 
 
 def stage(name: str, when: str | bool, segment: str) -> dict[str, Any]:
@@ -172,12 +178,20 @@ def tag_when(sql: Any) -> Change:
     return lambda document: column_meta(document, "user_tags", "price_sensitive").update(when=sql)
 
 
+def tag_memory(sql: Any) -> Change:
+    return lambda document: column_meta(document, "user_tags", "price_sensitive").update(stays_when=sql)
+
+
+def memory(sql: Any) -> Change:
+    return stage_change(0, stays_when=sql)
+
+
 def stage_change(number: int, **changes: Any) -> Change:
     return lambda document: meta_of(document, "user_lifecycle")["stages"][number].update(changes)
 
 
 def kpi_sql(sql: str) -> Change:
-    return stage_change(0, kpi={"name": "k", "sql": sql})
+    return stage_change(0, kpi={**KPI, "sql": sql})
 
 
 def segment_change(name: str, **changes: Any) -> Change:
@@ -287,6 +301,33 @@ REFUSED: list[tuple[str, Change, str, str]] = [
     ("no stage", lambda d: meta_of(d, "user_lifecycle").update(stages=[]), "user_lifecycle", "lists no stage"),
     ("no catch-all", stage_change(2, when="order_count > 0"), "stage lapsed", "catch everybody"),
     ("catch-all too early", stage_change(0, when="true"), "stage loyal", "put it last"),
+    (
+        "memory of a column that is none",
+        memory("order_count_3d > 0"),
+        "stage loyal",
+        "in 'stays_when', there is no column 'order_count_3d'",
+    ),
+    ("memory that is no condition", memory("order_count"), "stage loyal", "must give true or false"),
+    ("memory without a beginning", stage_change(0, when=None, stays_when="order_count > 0"), "stage loyal", "empty"),
+    ("memory without an end", memory("true"), "stage loyal", "say when a user leaves"),
+    ("memory that keeps nobody", memory("order_count_30d > 0 and order_count >= 2 and is_member"), "stage loyal", "keeps nobody"),
+    ("memory of the catch-all", stage_change(2, stays_when="order_count > 0"), "stage lapsed", "keeps nobody"),
+    ("memory that cannot be", memory("order_count > 5 and order_count < 3"), "stage loyal", "nobody is left"),
+    ("harder to stay than to enter", memory("order_count >= 3"), "stage loyal", "asks for more to stay ('order_count >= 3')"),
+    ("as hard, but for the bound", memory("order_count > 2"), "stage loyal", "asks for more to stay"),
+    (
+        "harder to stay below",
+        stage_change(1, when="order_count < 9", stays_when="8 >= order_count"),
+        "stage interest",
+        "asks for more to stay",
+    ),
+    ("memory of a stage", tag_memory("stage = 'loyal'"), "tag price_sensitive", "no column 'stage'"),
+    (
+        "memory begun by a stage",
+        lambda d: column_meta(d, "user_tags", "big_city").update(when="stage = 'loyal'", stays_when="order_count > 0"),
+        "tag big_city",
+        "asks of the features alone",
+    ),
     ("same condition twice", stage_change(1, when="order_count_30d > 0 AND (order_count >= 2)"), "stage interest", "never be reached"),
     (
         "narrower below wider",
@@ -295,6 +336,11 @@ REFUSED: list[tuple[str, Change, str, str]] = [
         "'loyal' above",
     ),
     ("no KPI", stage_change(0, kpi=None), "stage loyal", "has no KPI"),
+    ("KPI without target", stage_change(0, kpi={**KPI, "target": None}), "stage loyal", "without a target"),
+    ("KPI without direction", stage_change(0, kpi={**KPI, "direction": None}), "stage loyal", "without a target"),
+    ("KPI in no direction", stage_change(0, kpi={**KPI, "direction": "sideways"}), "loyal", "'kpi.direction' cannot be read"),
+    ("KPI without label", stage_change(0, kpi={**KPI, "label": ""}), "stage loyal", "without a label"),
+    ("KPI of nothing", kpi_sql("count(*)"), "stage loyal", "measures nothing"),
     ("KPI without sql", stage_change(0, kpi={"name": "x"}), "stage loyal", "has no KPI"),
     ("KPI without aggregate", kpi_sql("order_count"), "stage loyal", "sums up"),
     ("KPI half aggregate", kpi_sql("avg(order_count) + order_count"), "stage loyal", "types do not fit"),
@@ -307,6 +353,20 @@ REFUSED: list[tuple[str, Change, str, str]] = [
         for key in ("action", "content", "goal", "state", "touchpoint", "segment")
     ),
     ("stage to no segment", stage_change(0, segment="buyer"), "stage loyal", "did you mean 'buyers'?"),
+    ("stage to a segment of others", stage_change(0, segment="newcomers"), "stage loyal", "users of other stages only"),
+    (
+        "stage to a segment of others, by way of one",
+        lambda d: column_meta(d, "user_segments", "buyers").update(include=[{"segment": "newcomers"}]),
+        "stage loyal",
+        "users of other stages only",
+    ),
+    (
+        "stage to a segment without it",
+        lambda d: column_meta(d, "user_segments", "buyers").update(exclude=["stage in ('loyal', 'interest')"]),
+        "stage loyal",
+        "users of other stages only",
+    ),
+    ("stage that is where users come from", stage_change(0, name="outside"), "stage outside", "stands for users who are not known"),
     ("stage to no list", lambda d: list_meta(d, "thank_you").update(segment="win_back"), "stage loyal", "no list exports"),
     ("itself", segment_change("buyers", exclude=[{"segment": "buyers"}]), "segment buyers", "buyers → buyers"),
     ("itself by a cycle", segment_change("buyers", exclude=[{"segment": "win_back"}]), "segment buyers", "buyers → win_back → buyers"),
@@ -401,6 +461,13 @@ def test_a_sensitive_column_is_allowed_with_a_purpose_and_a_basis() -> None:
     reasons = {"purpose": "goods made for women", "basis": "stated in the profile"}
     assert problems(lambda d: column_meta(d, "user_tags", "big_city").update(when="gender = 'male'", precedence="rule", **reasons)) == []
     assert problems(segment_change("buyers", exclude=["gender = 'male'"], **reasons)) == []
+
+
+@pytest.mark.parametrize(
+    "change", [memory("order_count >= 1"), memory("order_count >= 2 and is_member"), tag_memory("discount_share >= 0.4")]
+)
+def test_a_rule_that_is_easier_to_keep_than_to_get_is_clean(change: Change) -> None:
+    assert problems(change) == []
 
 
 @pytest.mark.parametrize(("change", "rule", "words"), [case[1:] for case in REFUSED], ids=[case[0].replace(" ", "_") for case in REFUSED])

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from userops_pipeline.core.rulebook import condition_text
+
 
 @dataclass(frozen=True)
 class ColumnDoc:
@@ -95,7 +97,7 @@ def _meta(node: Mapping[str, Any]) -> Mapping[str, Any]:
 def _column_rule(meta: Mapping[str, Any]) -> str:
     """The condition of a tag, or the steps of a segment as one sentence."""
     if "when" in meta:
-        return _line(meta["when"])
+        return _line(condition_text(meta["when"], meta.get("stays_when")))
     steps = [_step(step) for step in meta.get("include", ())]
     included = " and ".join(f"({step})" if len(steps) > 1 and " or " in step else step for step in steps)
     excluded = "; ".join(map(_step, meta.get("exclude", ())))
@@ -110,7 +112,8 @@ def _rules(meta: Mapping[str, Any]) -> Iterator[RuleDoc]:
     for kind in ("stages", "groups"):
         for rule in meta.get(kind, ()):
             meaning = ". ".join(_line(rule[key]).rstrip(".") for key in ("state", "goal", "action") if rule.get(key))
-            yield RuleDoc(kind.removesuffix("s"), _line(rule.get("name")), _line(rule.get("label")), _line(rule.get("when")), meaning)
+            condition = _line(condition_text(rule.get("when") or "", rule.get("stays_when")))
+            yield RuleDoc(kind.removesuffix("s"), _line(rule.get("name")), _line(rule.get("label")), condition, meaning)
     for funnel in meta.get("funnels", ()):
         for step in funnel.get("steps", ()):
             within = f"within {step['within_days']} days of the step before" if step.get("within_days") is not None else ""

@@ -79,7 +79,8 @@ def summarise(home: Home) -> Summary:
             stages=[
                 Group(*row)
                 for row in rows(
-                    "select stage, label, user_count, coalesce(user_share, 0)::double from lifecycle_playbook order by position"
+                    "select stage, label, user_count, coalesce(user_share, 0)::double from lifecycle_kpi_daily "
+                    "where night_on = (select max(night_on) from lifecycle_kpi_daily) order by position"
                 )
             ],
             tags=[

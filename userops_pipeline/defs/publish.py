@@ -81,7 +81,9 @@ def publish_asset(shop: Shop) -> dg.AssetsDefinition:
 
 def _pictures(connection: Any, as_of: Any) -> dict[str, dg.MetadataValue]:
     """The night in four pictures, read from what was just published."""
-    stages = connection.execute("select stage, label, user_count from marts.lifecycle_playbook order by position").fetchall()
+    stages = connection.execute(
+        "select stage, label, user_count from marts.lifecycle_kpi_daily where night_on = ? order by position", [as_of]
+    ).fetchall()
     steps = connection.execute(
         "select step, label, sum(users) from marts.funnel_conversion where funnel = 'purchase_ladder' group by all order by min(step_number)"
     ).fetchall()

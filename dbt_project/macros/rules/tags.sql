@@ -12,7 +12,7 @@
                     meta,
                     name=column.name,
                     precedence=meta.get("precedence", "manual"),
-                    version=local_md5(meta["when"] | string)[:8],
+                    version=local_md5(rule_text(meta) | string)[:8],
                 )
             ) -%}
         {%- endfor -%}
@@ -21,11 +21,12 @@
 {%- endmacro %}
 
 {#-
-    Whether a user carries a tag: what an agent said (`said_<tag>`: true, false, or null for nothing) and what the rule says, the one
-    of precedence first; what neither knows is false.
+    Whether a user carries a tag: what an agent said (`said_<tag>`: true, false, or null for nothing) and what the rule says (with a
+    memory: `latched_<tag>`), the one of precedence first; what neither knows is false.
 -#}
 {% macro carries(tag) -%}
-    {%- set words = ["said_" ~ tag["name"], "(" ~ tag["when"] ~ ")"] -%}
+    {%- set rule = "latched_" ~ tag["name"] if "stays_when" in tag else "(" ~ tag["when"] ~ ")" -%}
+    {%- set words = ["said_" ~ tag["name"], rule] -%}
     coalesce({{ (words if tag["precedence"] == "manual" else words | reverse | list) | join(", ") }}, false)
 {%- endmacro %}
 

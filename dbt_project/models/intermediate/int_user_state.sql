@@ -1,30 +1,30 @@
 {{ read_often() }}
 
+{%- set features = columns_of("int_user_features") %}
+
 with
-    features as (select {{ columns_of("int_user_features") | join(", ") }} from {{ ref("int_user_features") }}),
+    features as (select {{ features | join(", ") }} from {{ ref("int_user_features") }}),
+    ladders as (
+        select user_id, night_on, {{ (ladders().keys() | list + latched_tags()) | join(", ") }}
+        from {{ ref("int_user_ladder") }}
+    ),
     words as (
-        select
-            user_id as said_user_id,
-            night_on as said_night_on
-            {%- for tag in tags() %}, {{ tag["name"] }} as said_{{ tag["name"] }} {%- endfor %}
+        select user_id, night_on {%- for tag in tags() %}, {{ tag["name"] }} {%- endfor %}
         from {{ ref("int_manual_tag_night") }}
     ),
-    staged as (
+    placed as (
         select
-            {%- for column in columns_of("int_user_features") %} {{ column }}, {%- endfor %} {{ stage_of() }} as stage
+            {%- for column in features %} features.{{ column }}, {%- endfor %}
+            {%- for tag in latched_tags() %} ladders.{{ tag }} as latched_{{ tag }}, {%- endfor %}
+            {%- for tag in tags() %} words.{{ tag["name"] }} as said_{{ tag["name"] }}, {%- endfor %}
+            {%- for ladder in ladders() %} ladders.{{ ladder }} {{- "," if not loop.last }} {%- endfor %}
         from features
-    ),
-    said as (
-        select
-            {%- for column in columns_of("int_user_features") %} staged.{{ column }}, {%- endfor %}
-            {%- for tag in tags() %} words.said_{{ tag["name"] }}, {%- endfor %}
-            staged.stage
-        from staged
-        left join words on staged.user_id = words.said_user_id and staged.night_on = words.said_night_on
+        inner join ladders on features.user_id = ladders.user_id and features.night_on = ladders.night_on
+        left join words on features.user_id = words.user_id and features.night_on = words.night_on
     )
 
 select
-    {%- for column in columns_of("int_user_features") %} {{ column }}, {%- endfor %}
+    {%- for column in features %} {{ column }}, {%- endfor %}
     {%- for tag in tags() %} {{ carries(tag) }} as {{ tag["name"] }}, {%- endfor %}
-    stage
-from said
+    {{ ladders().keys() | join(", ") }}
+from placed

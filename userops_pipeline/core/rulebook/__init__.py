@@ -7,7 +7,7 @@ Must not hold a rule itself (those live in the YAML beside their table) nor know
 
 from userops_pipeline.core.rulebook.answers import Explanation, Preview, RuleRow, explain, list_rules, preview
 from userops_pipeline.core.rulebook.check import check
-from userops_pipeline.core.rulebook.model import Problem, Rulebook, RuleError, from_json, load, to_json
+from userops_pipeline.core.rulebook.model import Problem, Rulebook, RuleError, condition_text, from_json, load, to_json
 from userops_pipeline.core.rulebook.project_files import check_yaml_files, with_lines
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Rulebook",
     "check",
     "check_yaml_files",
+    "condition_text",
     "explain",
     "from_json",
     "list_rules",

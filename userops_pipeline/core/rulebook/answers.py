@@ -13,7 +13,7 @@ from typing import Any, Literal
 import duckdb
 
 from userops_pipeline.core.rulebook.condition import Typist, columns_in, guard
-from userops_pipeline.core.rulebook.model import Frozen, Rulebook, RuleError, Segment, Step, from_json
+from userops_pipeline.core.rulebook.model import Frozen, Rulebook, RuleError, Segment, Stage, Step, Tag, condition_text, from_json
 
 Value = Any
 
@@ -112,8 +112,14 @@ REASONS = {
 
 def list_rules(rulebook: Rulebook) -> list[RuleRow]:
     """Every rule as one row, in the order in which it is read."""
-    rows = [RuleRow(kind="stage", name=s.name, label=s.label, owner="", rule=s.when, file=s.file) for s in rulebook.stages]
-    rows += [RuleRow(kind="tag", name=t.name, label=t.label, owner=t.owner, rule=t.when, file=t.file) for t in rulebook.tags]
+    rows = [
+        RuleRow(kind="stage", name=s.name, label=s.label, owner="", rule=condition_text(s.when, s.stays_when), file=s.file)
+        for s in rulebook.stages
+    ]
+    rows += [
+        RuleRow(kind="tag", name=t.name, label=t.label, owner=t.owner, rule=condition_text(t.when, t.stays_when), file=t.file)
+        for t in rulebook.tags
+    ]
     rows += [
         RuleRow(kind="segment", name=s.name, label=s.label, owner=s.owner, rule=_segment_text(s), file=s.file) for s in rulebook.segments
     ]
@@ -218,8 +224,8 @@ def explain(user_id: str, generation_dir: Path) -> Explanation:
         else StageSeen(
             name=stage.name,
             label=stage.label,
-            when=stage.when,
-            values=_seen(stage.when, values),
+            when=condition_text(stage.when, stage.stays_when),
+            values=_seen_by(stage, values),
             since_on=life.get("since_on"),
             days_in_stage=life.get("days_in_stage"),
             previous_stage=life.get("previous_stage"),
@@ -228,8 +234,8 @@ def explain(user_id: str, generation_dir: Path) -> Explanation:
             TagSeen(
                 name=t.name,
                 label=t.label,
-                when=t.when,
-                values=_seen(t.when, values),
+                when=condition_text(t.when, t.stays_when),
+                values=_seen_by(t, values),
                 since_on=spells.get(t.name, (None, None))[0],
                 author=spells.get(t.name, (None, None))[1],
             )
@@ -343,6 +349,11 @@ def _segment_seen(segment: Segment, passed: Mapping[tuple[str, str, int], bool],
 
 def _seen(condition: str, values: Mapping[str, Value]) -> dict[str, Value]:
     return {name: values.get(name) for name in columns_in(condition)}
+
+
+def _seen_by(rule: Stage | Tag, values: Mapping[str, Value]) -> dict[str, Value]:
+    """What a rule saw: what switches it on, and what keeps it on."""
+    return _seen(rule.when, values) | (_seen(rule.stays_when, values) if rule.stays_when is not None else {})
 
 
 def _share(part: int, whole: int) -> float:

@@ -20,8 +20,10 @@ from userops_pipeline.core.rulebook.condition import (
     conjuncts,
     contradiction,
     guard,
+    harder_to_keep,
     is_everything,
     sealed_database,
+    texts_allowed,
     texts_compared_with,
 )
 from userops_pipeline.core.rulebook.model import (
@@ -60,6 +62,7 @@ CHOICES = {
     "returns": ACTIVITIES,
     "activity": ACTIVITIES,
 }
+OUTSIDE = "outside"  # where users come from and go to who are not known the night before or after
 
 
 def check(rulebook: Rulebook, known_tools: Collection[str]) -> list[Problem]:
@@ -74,6 +77,7 @@ def check(rulebook: Rulebook, known_tools: Collection[str]) -> list[Problem]:
             *_names(rulebook, known_tools),
             *_stages(rulebook, Typist(rulebook.feature_columns, database), state),
             *_tags(rulebook, Typist(rulebook.tag_columns, database)),
+            *_memory(Typist(rulebook.feature_columns, database), rulebook.tags, "tag"),
             *_segments(rulebook, state),
             *_funnels(rulebook, Typist(rulebook.activity_columns, database)),
             *_rfm_groups(rulebook, database),
@@ -161,6 +165,27 @@ def _sound(typist: Typist, rules: Iterable[Stage | Tag | RfmGroup], kind: str) -
             yield _refuse(rule, kind, sentence)
 
 
+def _memory(typist: Typist, rules: Iterable[Stage | Tag], kind: str) -> Iterator[Problem]:
+    """What keeps a rule on: over the features alone, and easier to meet than what switches it on."""
+    for rule in rules:
+        if rule.stays_when is None:
+            continue
+        faults = _condition(typist, rule, kind, rule.stays_when, "stays_when")
+        if not faults and rule.when.strip():
+            faults = _condition(typist, rule, kind, rule.when, "when, which a rule with a memory asks of the features alone")
+        yield from faults
+        if faults or not rule.when.strip():
+            continue
+        if is_everything(rule.stays_when):
+            yield _refuse(rule, kind, "stays on for ever with `stays_when: true`; say when a user leaves.")
+        elif is_everything(rule.when) or conjuncts(rule.when) <= conjuncts(rule.stays_when):
+            yield _refuse(rule, kind, "'stays_when' holds only where 'when' does, so it keeps nobody; loosen it or take it out.")
+        elif sentence := contradiction([rule.stays_when]):
+            yield _refuse(rule, kind, f"in 'stays_when', {sentence}")
+        elif part := harder_to_keep(rule.when, rule.stays_when):
+            yield _refuse(rule, kind, f"asks for more to stay ('{part}') than to enter; loosen 'stays_when' or tighten 'when'.")
+
+
 def _stages(rulebook: Rulebook, features: Typist, state: Typist) -> Iterator[Problem]:
     stages = rulebook.stages
     if not stages:
@@ -179,17 +204,17 @@ def _stages(rulebook: Rulebook, features: Typist, state: Typist) -> Iterator[Pro
             yield _refuse(
                 stage, "stage", f"uses the sensitive column '{used[0]}'; a stage says what users did, so make a tag with a purpose of it."
             )
+    yield from _memory(features, stages, "stage")
     yield from _first_match_wins([stage for stage in stages if not guard(stage.when, rulebook.feature_columns)], "stage")
     if not guard(stages[-1].when, rulebook.feature_columns) and not is_everything(stages[-1].when):
         yield _refuse(stages[-1], "stage", "is the last one and must catch everybody left; write `when: true`.")
     for stage in stages:
+        if stage.name == OUTSIDE:
+            yield _refuse(stage, "stage", "has the name that stands for users who are not known yet or no more; take another name.")
         for key in PLAYBOOK:
             if not getattr(stage, key):
                 yield _refuse(stage, "stage", f"has no {key}; a stage without its line of the playbook cannot be worked on.")
-        if not stage.kpi.name or not stage.kpi.sql:
-            yield _refuse(stage, "stage", "has no KPI; give `kpi` a name and an sql over the users of the stage.")
-        else:
-            yield from _condition(state, stage, "stage", stage.kpi.sql, "kpi.sql", is_aggregate=True)
+        yield from _kpi(state, stage)
         if stage.segment and rulebook.segment(stage.segment) is None:
             near = closest(stage.segment, [segment.name for segment in rulebook.segments])
             yield _refuse(stage, "stage", f"names the segment '{stage.segment}', which does not exist{near or '.'}")
@@ -197,6 +222,44 @@ def _stages(rulebook: Rulebook, features: Typist, state: Typist) -> Iterator[Pro
             yield _refuse(
                 stage, "stage", f"names the segment '{stage.segment}', which no list exports, so nobody can act on it; add an exposure."
             )
+        elif stage.segment and not _reaches(rulebook, stage.segment, stage.name):
+            yield _refuse(
+                stage, "stage", f"names the segment '{stage.segment}', which takes users of other stages only; name one that reaches it."
+            )
+
+
+def _kpi(state: Typist, stage: Stage) -> Iterator[Problem]:
+    """A stage is measured: by a number that follows from its users, with a target to hold it against."""
+    kpi = stage.kpi
+    if not kpi.name or not kpi.sql:
+        yield _refuse(stage, "stage", "has no KPI; give `kpi` a name and an sql over the users of the night.")
+        return
+    faults = _condition(state, stage, "stage", kpi.sql, "kpi.sql", is_aggregate=True)
+    yield from faults
+    if not faults and not columns_in(kpi.sql):
+        yield _refuse(stage, "stage", f"has the KPI '{kpi.name}', which measures nothing: its sql reads no column.")
+    if not kpi.label:
+        yield _refuse(stage, "stage", f"has the KPI '{kpi.name}' without a label; add what people call it.")
+    if kpi.target is None or kpi.direction is None:
+        yield _refuse(stage, "stage", f"has the KPI '{kpi.name}' without a target; give `target` a number and `direction` up or down.")
+
+
+def _reaches(rulebook: Rulebook, segment: str, stage: str, within: tuple[str, ...] = ()) -> bool:
+    """Whether a segment can hold users of a stage, as far as its steps name stages; what cannot be read counts as yes."""
+    found = rulebook.segment(segment)
+    if found is None or segment in within:
+        return True
+    for is_wanted, steps in ((True, found.include), (False, found.exclude)):
+        for step in steps:
+            if step.segment is not None:
+                if is_wanted and not _reaches(rulebook, step.segment, stage, (*within, segment)):
+                    return False
+            elif step.when and not guard(step.when, rulebook.state_columns):
+                allowed = texts_allowed(step.when, STAGE_COLUMN)
+                taken_out = not is_wanted and allowed is not None and len(conjuncts(step.when)) == 1 and stage in allowed
+                if taken_out or (is_wanted and allowed is not None and stage not in allowed):
+                    return False
+    return True
 
 
 def _first_match_wins(rules: Sequence[Stage | RfmGroup], kind: str) -> Iterator[Problem]:

@@ -240,6 +240,20 @@ def texts_compared_with(condition: str, column: str) -> list[str]:
     return [literal.this for node in nodes for literal in node.iter_expressions() if isinstance(literal, exp.Literal) and literal.is_string]
 
 
+def texts_allowed(condition: str, column: str) -> set[str] | None:
+    """The texts a column may have where the condition holds, as far as its parts say so by = or in; None where any may."""
+    allowed: set[str] | None = None
+    for part in _flat(parse(condition), exp.And):
+        subject = part.this.unnest() if isinstance(part, (exp.EQ, exp.In)) else None
+        if not isinstance(subject, exp.Column) or subject.name.lower() != column:
+            continue
+        values = part.expressions if isinstance(part, exp.In) else [part.expression]
+        if values and all(isinstance(value, exp.Literal) and value.is_string for value in values):
+            named = {str(value.this) for value in values}
+            allowed = named if allowed is None else allowed & named
+    return allowed
+
+
 def normal(condition: str) -> str:
     """One spelling for conditions that differ in spaces, case of keywords or outer parentheses only."""
     return _text(parse(condition))
@@ -266,6 +280,23 @@ def contradiction(include: Iterable[str], exclude: Iterable[str] = ()) -> str | 
         if opposite in {each for each, _ in wanted}:
             return f"'{text}' and '{opposite}' cannot both hold, so nobody is left."
     return _empty_range([part for _, part in wanted], [part for _, part in unwanted])
+
+
+def harder_to_keep(when: str, stays_when: str) -> str | None:
+    """The part of `stays_when` that asks for more than `when` does of the same column, where that can be seen without data."""
+    asked = list(_bounds(_flat(parse(when), exp.And)))
+    for part in _flat(parse(stays_when), exp.And):
+        for column, kind, value in _bounds([part]):
+            for other, other_kind, other_value in asked:
+                if column != other or isinstance(value, str) or isinstance(other_value, str):
+                    continue
+                rising, falling = (exp.GT, exp.GTE), (exp.LT, exp.LTE)
+                at_once = value == other_value and kind in (exp.GT, exp.LT) and other_kind in (exp.GTE, exp.LTE)
+                if (kind in rising and other_kind in (*rising, exp.EQ) and (value > other_value or at_once)) or (
+                    kind in falling and other_kind in (*falling, exp.EQ) and (value < other_value or at_once)
+                ):
+                    return _text(part)
+    return None
 
 
 _TURNED = {exp.GT: exp.LTE, exp.GTE: exp.LT, exp.LT: exp.GTE, exp.LTE: exp.GT}

@@ -52,6 +52,11 @@ def _as_step(value: Any) -> Any:
 Sql = Annotated[str, BeforeValidator(_as_sql)]
 
 
+def condition_text(when: str, stays_when: str | None) -> str:
+    """A rule as people read it: when it is switched on and, where it has a memory, as long as what it stays on."""
+    return when if stays_when is None else f"{when}; stays while {stays_when}"
+
+
 class Rule(Frozen):
     """What every rule has: a name, the label people read, and the YAML file it stands in."""
 
@@ -61,15 +66,24 @@ class Rule(Frozen):
 
 
 class Kpi(Frozen):
+    """What a stage is measured by on every night: an aggregate over all users, and what it should reach."""
+
     name: str = ""
     label: str = ""
     sql: Sql = ""
+    target: float | None = None
+    direction: Literal["up", "down"] | None = None
+    """`up` where more is better."""
 
 
 class Stage(Rule):
-    """A lifecycle stage with its line of the playbook; of several matching stages the first one listed wins."""
+    """A lifecycle stage with its line of the playbook; of several stages that are on, the first one listed wins.
+
+    `when` switches it on, and it stays on from night to night while `stays_when` holds, where that is given.
+    """
 
     when: Sql = ""
+    stays_when: Sql | None = None
     state: str = ""
     state_zh: str = ""
     goal: str = ""
@@ -93,6 +107,7 @@ class Tag(Rule):
     precedence: str = "manual"
     purpose: str = ""
     basis: str = ""
+    stays_when: Sql | None = None
 
 
 class Step(Frozen):

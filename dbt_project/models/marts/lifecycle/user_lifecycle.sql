@@ -13,11 +13,7 @@ with
 select
     user_id,
     stage,
-    case
-        {%- for stage in stages() %}
-            when stage = {{ text_literal(stage["name"]) }} then {{ text_literal(stage["label"]) }}
-        {%- endfor %}
-    end as label,
+    {{ state_label("stage", "stage") }} as label,
     from_on as since_on,
     days as days_in_stage,
     previous_stage

@@ -1,0 +1,72 @@
+{#-
+    Spells out of nights, as CTEs that end with `spells` (user_id, <value>, from_on, to_on, days): nights of the window on which a user
+    had a value, in `nights` (user_id, night_on, <value>), follow earlier spells of the model itself that reach the window. A spell is
+    half open and `to_on` is null while it lasts. The model is `windowed` by the end of its spells, and has the CTE `clock`.
+-#}
+{% macro spells(nights, value) %}
+    {#- Nights of the window with one value and without a break become one piece each. #}
+    numbered as (
+        select
+            user_id,
+            night_on,
+            {{ value }},
+            {{ days_between("cast('1970-01-01' as date)", "night_on") }}
+            - row_number() over (partition by user_id, {{ value }} order by night_on) as island
+        from {{ nights }}
+    ),
+    islands as (
+        select user_id, {{ value }}, min(night_on) as from_on, {{ days_after("max(night_on)", 1) }} as to_on
+        from numbered
+        group by user_id, {{ value }}, island
+    ),
+    pieces as (
+        select user_id, {{ value }}, from_on, to_on
+        from islands
+        {%- if is_incremental() %}
+            union all
+            {#- Earlier spells that reach the window, cut off where it begins. #}
+            select user_id, {{ value }}, from_on, (select window_from from clock) as to_on
+            from {{ this }}
+            where
+                from_on < (select window_from from clock)
+                and (to_on is null or to_on >= (select window_from from clock))
+        {%- endif %}
+    ),
+
+    {#- Pieces of the same value that touch become one spell. #}
+    marked as (
+        select
+            user_id,
+            {{ value }},
+            from_on,
+            to_on,
+            case
+                when lag(to_on) over (partition by user_id, {{ value }} order by from_on) = from_on then 0 else 1
+            end as spell_start
+        from pieces
+    ),
+    spelled as (
+        select
+            user_id,
+            {{ value }},
+            from_on,
+            to_on,
+            sum(spell_start) over (partition by user_id, {{ value }} order by from_on rows unbounded preceding) as spell
+        from marked
+    ),
+    reached as (
+        select user_id, {{ value }}, min(from_on) as from_on, max(to_on) as to_on
+        from spelled
+        group by user_id, {{ value }}, spell
+    ),
+    spells as (
+        select
+            reached.user_id,
+            reached.{{ value }},
+            reached.from_on,
+            case when reached.to_on <= clock.as_of then reached.to_on end as to_on,
+            {{ days_between("reached.from_on", "reached.to_on") }} as days
+        from reached
+        cross join clock
+    )
+{% endmacro %}
