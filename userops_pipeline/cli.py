@@ -106,7 +106,7 @@ def _shop(source: str | None) -> Any:
 @click.option("--dry-run", is_flag=True, help="Do everything but send the lists.")
 @_speaks_plainly
 def nightly(night: date, source: str | None, **options: Any) -> None:
-    """Run one night: land, conform, gate, build, publish, deliver."""
+    """Run one night: land, conform, gate, build, score, publish, deliver."""
     _run(_shop(source), night, night, **options)
 
 

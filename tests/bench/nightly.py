@@ -21,6 +21,7 @@ STEPS = {
     "conform": ("conform",),
     "gate": ("gate",),
     "build": ("build",),
+    "score": ("score",),
     "publish": ("published__",),
     "deliver": ("lists__",),
 }

@@ -157,6 +157,21 @@ def test_what_is_published_has_an_enforced_contract_an_owner_and_documented_colu
             assert column["description"], f"{node['name']}.{column['name']} is not described"
 
 
+def test_scored_tables_are_declared_like_published_models_and_read_by_none(manifest: dict[str, Any], models: Models) -> None:
+    scored = [node for node in manifest["sources"].values() if node["schema"] in {"marts", "exports"}]
+    assert {node["name"] for node in scored} == {"user_value", "value_model_fits", "value_calibration", "value_tracking"}
+    for node in scored:
+        assert node["description"].startswith("One row per ")
+        assert node["config"]["meta"]["owner"], node["name"]
+        for table in (node, *node["columns"].values()):
+            assert re.search(r"[\u4e00-\u9fff]", table["config"]["meta"]["label"]), (node["name"], table["name"])
+        for column in node["columns"].values():
+            assert column["data_type"], f"{node['name']}.{column['name']} has no type"
+            assert column["description"], f"{node['name']}.{column['name']} is not described"
+        readers = [model["name"] for model in models.values() if node["unique_id"] in model["depends_on"]["nodes"]]
+        assert readers == [], f"{readers} would read last night's {node['name']}"
+
+
 def test_labels_are_chinese(models: Models) -> None:
     labels = [
         (node["name"], column["name"], column["config"]["meta"]["label"])

@@ -18,7 +18,7 @@ from userops_pipeline.definitions import build_definitions
 from userops_pipeline.defs.automation import NIGHTLY, failure_sensor
 from userops_pipeline.defs.resources import Shop
 
-GROUPS = {"land", "conform", "build_staging", "build_intermediate", "build_marts", "build_exports", "publish", "deliver"}
+GROUPS = {"land", "conform", "build_staging", "build_intermediate", "build_marts", "build_exports", "score", "publish", "deliver"}
 
 
 @pytest.fixture

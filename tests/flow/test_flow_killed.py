@@ -12,7 +12,15 @@ from flow_harness import KILLED, LAST, FlowShop, Reader, Shelf, ask, content, cu
 
 # Every crash point of the flow; the soak kills at each of them, the short form at one per step.
 POINTS = (
-    *("land:after", "conform:before_files", "conform:after_files", "build:before_dbt", "build:after_dbt"),
+    *(
+        "land:after",
+        "conform:before_files",
+        "conform:after_files",
+        "build:before_dbt",
+        "build:after_dbt",
+        "score:before_commit",
+        "score:after",
+    ),
     *("publish:after_files", "publish:after_rename", "publish:after_symlink", "publish:after_views", "publish:after"),
     *("deliver:after_plan", "deliver:before_send", "deliver:after_send", "deliver:after_ack"),
 )

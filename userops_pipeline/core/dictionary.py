@@ -55,8 +55,9 @@ class TableDoc:
 
 
 def describe(manifest: Mapping[str, Any], models: Iterable[str]) -> list[TableDoc]:
-    """What dbt's manifest says about the models; one that it does not hold is left out."""
-    nodes = {node["name"]: node for node in manifest["nodes"].values() if node.get("resource_type") == "model"}
+    """What dbt's manifest says about the models and scored tables; one that it does not hold is left out."""
+    nodes = {node["name"]: node for node in manifest.get("sources", {}).values()}
+    nodes |= {node["name"]: node for node in manifest["nodes"].values() if node.get("resource_type") == "model"}
     return [_table(nodes[name]) for name in models if name in nodes]
 
 
@@ -70,6 +71,8 @@ def with_columns(doc: TableDoc, types: Mapping[str, str]) -> TableDoc:
 def _table(node: Mapping[str, Any]) -> TableDoc:
     meta = _meta(node)
     folders = node.get("fqn", [])
+    if node.get("resource_type") == "source":  # its own name stands between folder and table
+        folders = [*folders[:-2], *folders[-1:]]
     return TableDoc(
         name=node["name"],
         description=_line(node.get("description")),

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
+PACKAGE_DIR = PROJECT_DIR / "userops_pipeline"
 DBT_PROJECT_DIR = PROJECT_DIR / "dbt_project"
 
 
@@ -63,6 +64,11 @@ class Home:
     @property
     def warehouse(self) -> Path:
         return self.root / "warehouse" / "userops.duckdb"
+
+    @property
+    def scored(self) -> Path:
+        """What was checked of the scores; there is none from the beginning of a build until its scores are written."""
+        return self.root / "warehouse" / "score.json"
 
     @property
     def dbt_target(self) -> Path:

@@ -58,6 +58,25 @@ class UserNight:
 
 
 @dataclass(frozen=True)
+class Tenth:
+    """A tenth of the buyers, by what was expected of them: purchases per buyer as expected and as made."""
+
+    number: int
+    expected: float
+    actual: float
+
+
+@dataclass(frozen=True)
+class TrackedWeek:
+    """Cumulative repeat purchases by the end of a week, as expected and as made; in the holdout they were not known to who expected them."""
+
+    ends_on: date
+    expected: float
+    actual: float
+    is_holdout: bool
+
+
+@dataclass(frozen=True)
 class ListSize:
     """What became of the users a list's segment holds; the three counts together are the segment."""
 
@@ -187,6 +206,46 @@ def list_sizes(lists: Sequence[ListSize], *, as_of: date) -> bytes:
     return _png(figure)
 
 
+def value_calibration(tenths: Sequence[Tenth], *, version_on: date) -> bytes:
+    """Purchases per buyer in the holdout, expected and actual, by tenth of the buyers."""
+    figure, axes = _canvas(height=4.2, sides=(0.075, 1 - MARGIN), foot=0.36)
+    _head(figure, "Purchases per buyer, predicted and actual", f"by tenth of the buyers, until {version_on:%-d %B %Y}")
+    places = [tenth.number for tenth in tenths]
+    axes.bar([place - 0.2 for place in places], [tenth.expected for tenth in tenths], width=0.38, color=PALE, label="predicted")
+    axes.bar([place + 0.2 for place in places], [tenth.actual for tenth in tenths], width=0.38, color=BLUE, label="actual")
+    axes.set_xticks(places)
+    _quiet(axes)
+    _legend(figure, axes)
+    return _png(figure)
+
+
+def value_tracking(weeks: Sequence[TrackedWeek], *, version_on: date) -> bytes:
+    """Cumulative repeat purchases week by week, expected and actual; a line where the fit ends and the holdout begins."""
+    import matplotlib.dates as dates
+
+    figure, axes = _canvas(height=4.2, sides=(0.095, 1 - MARGIN), foot=0.36)
+    last = weeks[-1] if weeks else None
+    off = f", {(last.expected - last.actual) / last.actual:+.1%} at the end" if last and last.actual else ""
+    _head(figure, "Cumulative repeat purchases, expected and actual", f"until {version_on:%-d %B %Y}{off}")
+    days = [float(dates.date2num(week.ends_on)) for week in weeks]
+    axes.plot(days, [week.actual for week in weeks], color=BLUE, linewidth=1.8, label="actual")
+    axes.plot(days, [week.expected for week in weeks], color=AMBER, linewidth=1.8, linestyle=(0, (4, 2)), label="expected")
+    begun = next((day for day, week in zip(days, weeks, strict=True) if week.is_holdout), None)
+    if begun is not None:
+        axes.axvline(begun, color=SOFT, linewidth=0.9)
+        axes.annotate(
+            "holdout", (begun, 1), (6, -4), xycoords=("data", "axes fraction"), textcoords="offset points", va="top", size=9, color=SOFT
+        )
+    axes.set_ylim(bottom=0)
+    locator = dates.AutoDateLocator(minticks=3, maxticks=8)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator, show_offset=False))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    _quiet(axes)
+    _legend(figure, axes)
+    return _png(figure)
+
+
 # ---- parts --------------------------------------------------------------------------------------------------------------------------
 
 
@@ -284,6 +343,13 @@ def _name_edges(axes: Axes, stages: Mapping[str, Sequence[int]], colors: Sequenc
                 family=_family(),
                 annotation_clip=False,
             )
+
+
+def _quiet(axes: Axes) -> None:
+    """Small grey numbers and pale lines behind what is drawn."""
+    axes.tick_params(colors=SOFT, length=0, labelsize=9)
+    axes.yaxis.grid(True, color=LINE, linewidth=0.6)
+    axes.set_axisbelow(True)
 
 
 def _legend(figure: Figure, axes: Axes) -> None:

@@ -7,6 +7,7 @@ Add here when dbt needs to be told something before it starts; must not compute 
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,10 +20,12 @@ import duckdb
 from userops_pipeline.core import contract
 from userops_pipeline.core.conform import Night, conformed_nights
 from userops_pipeline.core.engine import Columns, engine, show
-from userops_pipeline.core.home import DBT_PROJECT_DIR, Home, UserOpsError
+from userops_pipeline.core.home import DBT_PROJECT_DIR, PACKAGE_DIR, Home, UserOpsError
 from userops_pipeline.core.lake import accounting_scan, raw_scan
 from userops_pipeline.core.source import Source
 
+# What the tables of the step `score` follow from, beside dbt's project.
+SCORING = [*sorted((PACKAGE_DIR / "stats").glob("*.py")), *(PACKAGE_DIR / "core" / name for name in ("score.py", "value_models.py"))]
 # The window of a build from nothing: facts of any age.
 EVERYTHING = date.min
 
@@ -39,9 +42,9 @@ class Clock:
 
 
 def project_hash() -> str:
-    """Changes when anything the tables follow from, beside the data, changes: models, macros, rules, tests, contract, engine."""
-    digest = hashlib.sha256(f"{engine()} {duckdb.__version__}".encode())
-    files = [contract.CONTRACT_FILE, DBT_PROJECT_DIR / "dbt_project.yml"]
+    """Changes when anything the tables follow from, beside the data, changes: models, macros, rules, tests, contract, engine, statistics."""
+    digest = hashlib.sha256(f"{engine()} {duckdb.__version__} {importlib.metadata.version('scipy')}".encode())
+    files = [contract.CONTRACT_FILE, DBT_PROJECT_DIR / "dbt_project.yml", *SCORING]
     for folder in ("models", "macros", "tests"):
         files += [path for path in (DBT_PROJECT_DIR / folder).rglob("*") if path.suffix in (".sql", ".yml")]
     for path in sorted(files):
@@ -109,6 +112,7 @@ def prepare_build(home: Home, sources: list[Source], as_of: date, *, full: bool 
                 reaches.append(EVERYTHING)
         window_from = min(reaches)
     clock = Clock(as_of, window_from, first_on, sources[0].business_zone, full)
+    home.scored.unlink(missing_ok=True)
     with _open(home) as connection:
         connection.begin()
         connection.execute("create schema if not exists raw")

@@ -32,7 +32,7 @@ def nightly_job(shop: Shop) -> UnresolvedAssetJobDefinition:
         selection=dg.AssetSelection.all(),
         partitions_def=shop.partitions,
         executor_def=dg.in_process_executor,
-        description="Land, conform, gate, build, publish and deliver one night, or a range of nights as one run.",
+        description="Land, conform, gate, build, score, publish and deliver one night, or a range of nights as one run.",
     )
 
 

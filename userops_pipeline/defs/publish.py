@@ -12,20 +12,21 @@ import dagster as dg
 
 from userops_pipeline.core import dictionary, generations, pictures, rulebook, warehouse
 from userops_pipeline.core.faults import crash_point
-from userops_pipeline.defs import gate, transform
+from userops_pipeline.defs import gate, score, transform
 from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, earlier_nights, partition_range
 
 GENERATION = dg.AssetKey(["published", "generation"])
 
 
 def publish_asset(shop: Shop) -> dg.AssetsDefinition:
-    """The generation, after every published model."""
+    """The generation, after every published model and scored table."""
     manifest = transform.manifest_of(shop.home)
-    models = transform.published_models(manifest)
+    models, scored = transform.published_models(manifest), transform.scored_tables(manifest)
+    tables = {**models, **scored}
 
     @dg.asset(
         key=GENERATION,
-        deps=[transform.TRANSLATOR.get_asset_key(node) for node in models.values()],
+        deps=[*(transform.TRANSLATOR.get_asset_key(node) for node in models.values()), *map(score.scored_key, scored)],
         group_name="publish",
         owners=[DATA_TEAM],
         kinds={"parquet", "duckdb"},
@@ -37,35 +38,34 @@ def publish_asset(shop: Shop) -> dg.AssetsDefinition:
         begun = time.perf_counter()
         _, as_of = partition_range(context, shop.home)
         clock = warehouse.built_clock(shop.home, as_of)
-        gate_checks, build_checks = gate.recorded(shop.home, as_of), transform.recorded(shop.home, as_of)
-        if not gate_checks or not build_checks:
-            raise dg.Failure(
-                f"Nothing was published: {as_of} has not passed the {'gate' if not gate_checks else 'build'}; run the whole night."
-            )
+        passed = {step: module.recorded(shop.home, as_of) for step, module in (("gate", gate), ("build", transform), ("score", score))}
+        for step, checks in passed.items():
+            if not checks:
+                raise dg.Failure(f"Nothing was published: {as_of} has not passed the {step}; run the whole night.")
         with warehouse.reading(shop.home) as connection:
             published = generations.publish(
                 shop.home,
                 connection,
-                tables=[generations.PublishedTable(node["schema"], name) for name, node in models.items()],
+                tables=[generations.PublishedTable(node["schema"], name) for name, node in tables.items()],
                 as_of=as_of,
                 window_from=max(clock.window_from, clock.first_on),
                 first_on=clock.first_on,
                 sources=[source.name for source in shop.sources],
                 business_zone=clock.business_zone,
-                checks=[*gate_checks, *build_checks],
+                checks=[check for checks in passed.values() for check in checks],
                 config_hash=warehouse.project_hash(),
                 rulebook_json=rulebook.to_json(transform.rules_of(shop.home)),
-                docs=dictionary.describe(manifest, models),
+                docs=dictionary.describe(manifest, tables),
             )
             drawn = _pictures(connection, as_of)
         crash_point("publish:after")
         for night in earlier_nights(context, shop.home):
             context.log_event(dg.AssetMaterialization(GENERATION, partition=night.isoformat(), metadata={"generation": published.id}))
-        context.log.info(f"generation {published.id} is current: {len(models)} tables, {time.perf_counter() - begun:.1f} s")
+        context.log.info(f"generation {published.id} is current: {len(tables)} tables, {time.perf_counter() - begun:.1f} s")
         return dg.MaterializeResult(
             metadata={
                 "generation": published.id,
-                "tables": len(models),
+                "tables": len(tables),
                 "dagster/row_count": sum(file.rows or 0 for file in published.manifest.files.values()),
                 "checks_passed": sum(check.passed for check in published.manifest.checks),
                 "checks_warned": sum(check.verdict == "warned" for check in published.manifest.checks),

@@ -19,7 +19,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, dbt_assets
 from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
-from userops_pipeline.core import engine, generations, rulebook, warehouse
+from userops_pipeline.core import engine, generations, rulebook, scored, warehouse
 from userops_pipeline.core.faults import crash_point
 from userops_pipeline.core.home import DBT_PROJECT_DIR, Home, UserOpsError, write_json
 from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, partition_range
@@ -154,10 +154,10 @@ def build_assets(shop: Shop) -> dg.AssetsDefinition:
                 f"The build failed at {len(failed)} model(s) or test(s): {names}. Nothing is published; yesterday's tables stay."
             )
         crash_point("build:after_dbt")
-        published = _published_columns(manifest) if engine.engine() == "spark" else {}
-        if published:
-            _on_spark(shop.home, engine.after_build(shop.home, published))
-        warehouse.finish_build(shop.home, as_of, published)
+        handed_over = _handed_over(manifest) if engine.engine() == "spark" else {}
+        if handed_over:
+            _on_spark(shop.home, engine.after_build(shop.home, handed_over))
+        warehouse.finish_build(shop.home, as_of, handed_over)
 
     return build
 
@@ -183,11 +183,30 @@ def published_models(manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]
     }
 
 
-def _published_columns(manifest: Mapping[str, Any]) -> dict[tuple[str, str], engine.Columns]:
+def scored_tables(manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The tables that the step `score` writes, as dbt's YAML declares them, by name."""
     return {
-        (node["schema"], name): {column: declared["data_type"] for column, declared in node["columns"].items()}
-        for name, node in published_models(manifest).items()
+        node["name"]: node
+        for node in sorted(manifest["sources"].values(), key=lambda node: node["name"])
+        if node["schema"] in PUBLISHED_SCHEMAS
     }
+
+
+def meta_of(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`config.meta` of a node."""
+    return node.get("config", {}).get("meta") or node.get("meta") or {}
+
+
+def columns_of(node: Mapping[str, Any]) -> engine.Columns:
+    """The declared columns of a table with their types."""
+    return {column: declared["data_type"] for column, declared in node["columns"].items()}
+
+
+def _handed_over(manifest: Mapping[str, Any]) -> dict[tuple[str, str], engine.Columns]:
+    """What Spark must bring into the warehouse: what is published, and what is scored."""
+    models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
+    wanted = [*published_models(manifest).values(), *(node for node in models if (node["schema"], node["name"]) in scored.INPUTS)]
+    return {(node["schema"], node["name"]): columns_of(node) for node in wanted}
 
 
 def _refuse_wrong_rules(home: Home, context: dg.AssetExecutionContext) -> None:
