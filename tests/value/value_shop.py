@@ -1,0 +1,75 @@
+"""What the proofs of the value tables stand on: a shop's history landed, built as far as these tables need it, and scored.
+
+Add here what two files of this folder need. Must not hold a promise, nor a way to build that the step does not take.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.cli.main import dbtRunner
+
+from userops_pipeline.core import score, warehouse
+from userops_pipeline.core.conform import conform
+from userops_pipeline.core.home import DBT_PROJECT_DIR, Home
+from userops_pipeline.core.landing import land
+from userops_pipeline.core.source import Source, load_source
+from userops_pipeline.defs import transform
+
+READ = [f"+{name}" for _, name in transform.scored.INPUTS]
+
+
+@contextmanager
+def source_at(name_or_folder: str, **folder: Path) -> Iterator[Source]:
+    """A source whose files lie where the environment variable says."""
+    [(variable, place)] = folder.items()
+    os.environ[variable] = str(place)
+    try:
+        yield load_source(name_or_folder)
+    finally:
+        del os.environ[variable]
+
+
+def declared(home: Home) -> tuple[dict[str, Any], dict[str, score.Columns]]:
+    """The rules of user_value and the columns of the scored tables, as the step reads them."""
+    tables = transform.scored_tables(transform.manifest_of(home))
+    return dict(transform.meta_of(tables["user_value"])), {name: transform.columns_of(node) for name, node in tables.items()}
+
+
+def load(home: Home, source: Source, nights: Sequence[date]) -> None:
+    """Every night into the lake."""
+    land(home, source, list(nights))
+    conform(home, source, list(nights))
+
+
+def build(home: Home, source: Source, as_of: date) -> None:
+    """What the score step reads, built by dbt for this night."""
+    warehouse.prepare_build(home, [source], as_of)
+    os.environ["USEROPS_WAREHOUSE"] = str(home.warehouse)
+    target = str(home.dbt_target)
+    folders = ["--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR), "--target-path", target, "--log-path", target]
+    try:
+        result = dbtRunner().invoke(
+            ["build", "--quiet", *folders, "--select", *READ, "--indirect-selection", "cautious", "--exclude", "resource_type:unit_test"]
+        )
+    finally:
+        DuckDBConnectionManager.close_all_connections()
+        del os.environ["USEROPS_WAREHOUSE"]
+    assert result.success, [(row.node.name, row.message) for row in result.result if row.status in {"error", "fail"}]
+    warehouse.finish_build(home, as_of)
+
+
+def scored(home: Home, as_of: date, **rules: Any) -> score.Scored:
+    """The scores of this night, by the declared rules but for these."""
+    meta, tables = declared(home)
+    with duckdb.connect(str(home.warehouse)) as connection:
+        outcome = score.score(connection, score.value_rules({**meta, **rules}), tables, as_of)
+    assert [check.name for check in outcome.checks if not check.passed] == []
+    return outcome
