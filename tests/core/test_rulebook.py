@@ -135,6 +135,16 @@ def manifest() -> dict[str, Any]:
                 ]
             },
         ),
+        model(
+            "user_plan_state",
+            {"user_id": "varchar", "plan_state": "varchar"},
+            {
+                "stages": [
+                    {"name": "paid", "label": "L", "when": "order_count >= 2", "stays_when": "order_count >= 1", "goal": "G"},
+                    {"name": "free", "label": "L", "when": True, "goal": "G"},
+                ]
+            },
+        ),
         model("user_tags", tags),
         model("user_segments", segments),
         model("user_rfm", {"user_id": "varchar"}, {"groups": groups}),
@@ -192,6 +202,10 @@ def stage_change(number: int, **changes: Any) -> Change:
 
 def kpi_sql(sql: str) -> Change:
     return stage_change(0, kpi={**KPI, "sql": sql})
+
+
+def plan_change(number: int, **changes: Any) -> Change:
+    return lambda document: meta_of(document, "user_plan_state")["stages"][number].update(changes)
 
 
 def segment_change(name: str, **changes: Any) -> Change:
@@ -328,6 +342,14 @@ REFUSED: list[tuple[str, Change, str, str]] = [
         "tag big_city",
         "asks of the features alone",
     ),
+    ("plan state that is none", tag_when("plan_state = 'payed'"), "tag price_sensitive", "did you mean 'paid'?"),
+    ("no plan state", lambda d: meta_of(d, "user_plan_state").update(stages=[]), "user_plan_state", "lists no plan state"),
+    ("plan states that let users fall off", plan_change(1, when="order_count = 0"), "plan state free", "catch everybody"),
+    ("plan state for everybody too early", plan_change(0, when=True, stays_when=None), "plan state paid", "put it last"),
+    ("plan state of a column that is none", plan_change(0, when="order_cont > 1"), "plan state paid", "did you mean 'order_count'?"),
+    ("plan state harder to keep", plan_change(0, stays_when="order_count > 4"), "plan state paid", "asks for more to stay"),
+    ("plan state without goal", plan_change(1, goal=None), "plan state free", "has no goal"),
+    ("plan state with a key of a stage", plan_change(1, segment="buyers"), "free", "the key 'segment' is not known here"),
     ("same condition twice", stage_change(1, when="order_count_30d > 0 AND (order_count >= 2)"), "stage interest", "never be reached"),
     (
         "narrower below wider",
@@ -572,9 +594,8 @@ def test_json_gives_the_same_rulebook_back() -> None:
 
 def test_the_list_of_rules_names_every_rule_once() -> None:
     rows = rulebook.list_rules(rulebook.load(manifest()))
-    assert [row.kind for row in rows] == ["stage"] * 3 + ["tag"] * 2 + ["segment"] * 3 + ["funnel"] * 2 + ["group"] * 2 + [
-        "retention"
-    ] * 2 + ["survival"] + ["list"] * 3
+    kinds = {"stage": 3, "plan state": 2, "tag": 2, "segment": 3, "funnel": 2, "group": 2, "retention": 2, "survival": 1, "list": 3}
+    assert [row.kind for row in rows] == [kind for kind, count in kinds.items() for _ in range(count)]
     assert next(row for row in rows if row.name == "win_back").rule == "(stage = 'lapsed') except (segment buyers) except (big_city)"
 
 

@@ -252,6 +252,7 @@ BAD_CASES = {
     "assert_spells_neither_overlap_nor_gap": "update marts.user_lifecycle_history set from_on = from_on + 1 where to_on is null",
     "assert_lifecycle_flows_reconcile": "update marts.lifecycle_flow_daily set left_count = left_count + 1 where entered_count > 0",
     "assert_lifecycle_transitions_reconcile": "update marts.lifecycle_transitions_daily set from_stage = to_stage where night_on = date '2024-02-01'",
+    "assert_one_plan_state_per_user_and_night": "update marts.plan_transitions_daily set user_count = user_count + 1 where from_plan_state = 'outside'",
     "assert_profile_has_every_user": "delete from marts.user_profile where user_id = 'u1'",
     "assert_every_order_is_published": "update marts.user_orders set amount = amount + 0.01 where order_id = 'o1'",
     "assert_shares_lie_between_0_and_1": "update intermediate.int_user_features set discount_share = 1.000001 where user_id = 'u1'",
@@ -313,6 +314,7 @@ SPOILT = {
     "tag_quality": ["manual_count = manual_count + 1", "holds_for = 'all'", "overlap_jaccard = 1.1"],
     "segment_personas": ["eligibility = 'eligible', p_value = null", "base_user_count = 0, user_count = 1"],
     "segment_sizes_daily": ["removed_count = -1", "kind = 'include'"],
+    "lifecycle_thresholds": ["late_gap_days = overdue_gap_days + 1"],
 }
 
 

@@ -27,7 +27,13 @@ def stage_of(models: Models, row: dict[str, float | None]) -> str:
     return found[0][0]
 
 
-NOBODY: dict[str, float | None] = {"order_count": 0, "order_count_90d": 0, "purchase_day_count": 0, "event_count_30d": 0}
+NOBODY: dict[str, float | None] = {
+    "order_count": 0,
+    "order_count_90d": 0,
+    "purchase_day_count": 0,
+    "event_count_30d": 0,
+    "late_gap_days": 14,
+}
 ONE = {**NOBODY, "order_count": 1, "order_count_90d": 1, "purchase_day_count": 1}
 RHYTHM = {**NOBODY, "order_count": 9, "order_count_90d": 4, "purchase_day_count": 9, "average_gap_days": 9}
 DAILY = {**RHYTHM, "order_count_90d": 9, "average_gap_days": 1}

@@ -46,6 +46,9 @@ REGIONS = ("广东", "江苏", "山东", "浙江", "河南", "四川", "湖北",
 REGION_SHARES = (0.16, 0.12, 0.1, 0.11, 0.09, 0.09, 0.07, 0.06, 0.07, 0.07, 0.04, 0.02)
 LANGUAGES = ("zh-CN", "zh-HK", "en", "ja")
 PLANS = ("basic", "plus", "gold")
+GUESTS = 7  # every seventh user begins without a plan
+TRIALS = 3  # every third user begins with a free trial, which changes nothing else
+TRIAL_DAYS = 14
 EXCLUDED = ("", "test", "bot", "internal")
 FIRST_PHONE = 13_000_000_000
 EXPERIMENTS = ("marketing_holdout", "welcome_offer", "checkout_button")
@@ -106,7 +109,8 @@ class Registry:
                 "city_tier": pa.array(self._tier[users]),
                 "language": coded(self._language[users], LANGUAGES),
                 "channel": coded(population.channel[users], CHANNELS),
-                "plan": coded(self._plan[users], PLANS),
+                "plan": coded(self._plan[users], PLANS, (users % GUESTS == 0) & (self._plan[users] == 0)),
+                "trial_ends_at": times(settings, self.registered[users] + TRIAL_DAYS * DAY, users % TRIALS != 0),
                 "excluded_as": coded(kind, EXCLUDED, kind == 0),
                 "merged_into": pa.array(merged.astype(np.int64) + FIRST_USER, mask=merged < 0),
             }

@@ -2,7 +2,7 @@
     A ladder is a list of states of which every user has exactly one each night: the first, in order, whose rule is on. Its name is
     the column of int_user_state that holds the state; its states are declared at the model that shows them.
 -#}
-{% macro ladders() -%} {{ return({"stage": "user_lifecycle"}) }} {%- endmacro %}
+{% macro ladders() -%} {{ return({"stage": "user_lifecycle", "plan_state": "user_plan_state"}) }} {%- endmacro %}
 
 {#- The states of a ladder in the order they are tried. -#}
 {% macro states_of(ladder) -%}

@@ -70,3 +70,22 @@
         cross join clock
     )
 {% endmacro %}
+
+{#- The spell every user is in, and the value of the one before, as CTEs that end with `present_spells`, out of a `history` of spells. -#}
+{% macro present_spells(history, value) %}
+    followed as (
+        select
+            user_id,
+            {{ value }},
+            from_on,
+            to_on,
+            days,
+            lag({{ value }}) over (partition by user_id order by from_on) as previous_state
+        from {{ history }}
+    ),
+    present_spells as (
+        select user_id, {{ value }}, from_on as since_on, days as days_in_state, previous_state
+        from followed
+        where to_on is null
+    )
+{% endmacro %}

@@ -18,6 +18,7 @@ with
             channel,
             campaign_id,
             plan,
+            trial_ends_at,
             arrived_on,
             row_number() over (
                 partition by user_id, arrived_on order by source_row desc, source_name desc, source_file desc
@@ -41,7 +42,8 @@ with
             language,
             channel,
             campaign_id,
-            plan
+            plan,
+            trial_ends_at
         from raw_users
         where version_rank = 1
     ),
@@ -79,7 +81,8 @@ select
     versions.language,
     versions.channel,
     versions.campaign_id,
-    versions.plan
+    versions.plan,
+    {{ business_date("versions.trial_ends_at", "clock.business_zone") }} as trial_ends_on
 from versions
 cross join clock
 left join merges on versions.user_id = merges.user_id

@@ -25,7 +25,7 @@ with
             and activity_on <= (select as_of from clock)
     ),
     orders as (
-        select order_id, user_id, ordered_on, amount, discount_amount, merchant_id, weekday, hour_of_day
+        select order_id, user_id, ordered_on, amount, discount_amount, merchant_id, is_plan, weekday, hour_of_day
         from {{ ref("int_order") }}
         where is_purchase and user_id is not null
     ),
@@ -48,7 +48,7 @@ with
 
     {#- What was the first time is asked of the whole history, but only of users with something new. -#}
     purchases as (
-        select order_id, user_id, ordered_on, amount, discount_amount, merchant_id, weekday, hour_of_day
+        select order_id, user_id, ordered_on, amount, discount_amount, merchant_id, is_plan, weekday, hour_of_day
         from orders
         where user_id in (select user_id from orders where ordered_on >= (select facts_from from clock))
     ),
@@ -135,6 +135,7 @@ with
             sum(amount) as spend_amount,
             sum(discount_amount) as discount_amount,
             max(amount) as largest_order_amount,
+            count(case when is_plan then 1 end) as plan_order_count,
             count(case when weekday >= 6 then 1 end) as weekend_order_count,
             count(case when hour_of_day >= 18 then 1 end) as evening_order_count,
             {{ days_between("lag(ordered_on) over (partition by user_id order by ordered_on)", "ordered_on") }}
@@ -218,6 +219,7 @@ select
     cast(coalesce(purchase_days.discount_amount, 0) as decimal(18, 2)) as discount_amount,
     cast(coalesce(line_days.item_count, 0) as bigint) as item_count,
     cast(purchase_days.largest_order_amount as decimal(18, 2)) as largest_order_amount,
+    cast(coalesce(purchase_days.plan_order_count, 0) as bigint) as plan_order_count,
     cast(coalesce(purchase_days.weekend_order_count, 0) as bigint) as weekend_order_count,
     cast(coalesce(purchase_days.evening_order_count, 0) as bigint) as evening_order_count,
     purchase_days.gap_days,

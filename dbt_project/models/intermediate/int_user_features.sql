@@ -22,6 +22,7 @@
     "referral_count": [90],
     "feedback_count": [90],
     "content_count": [90],
+    "plan_order_count": [],
     "unsubscribe_count": [],
     "complaint_count": [],
 } -%}
@@ -39,6 +40,7 @@
 {%- set extremes = {
     "first_order_day": "min",
     "last_order_day": "max",
+    "last_plan_order_day": "max",
     "last_active_day": "max",
     "last_touch_day": "max",
     "last_ranked_gap": "max",
@@ -69,6 +71,7 @@
             day_number,
             case when order_count > 0 then day_number end as first_order_day,
             case when order_count > 0 then day_number end as last_order_day,
+            case when plan_order_count > 0 then day_number end as last_plan_order_day,
             case when active_days > 0 then day_number end as last_active_day,
             case when touch_count > 0 then day_number end as last_touch_day,
             day_number * 100000 + gap_days as last_ranked_gap,
@@ -84,6 +87,9 @@
 with
     users as (select user_id, known_from_on, known_to_on, registered_on from {{ ref("int_user") }}),
     nights as (select night_on, day_number from {{ ref("int_night") }} where is_in_window),
+    thresholds as (
+        select version_on, category, {{ gap_thresholds().keys() | join(", ") }} from {{ ref("int_gap_threshold") }}
+    ),
     bounds as (select min(day_number) as first_day, max(day_number) as last_day from nights),
     panel as (
         select users.user_id, nights.day_number, nights.night_on, users.registered_on
@@ -215,6 +221,7 @@ with
             known_to_on,
             birth_date,
             age_band,
+            trial_ends_on,
             {{ attributes | join(",\n            ") }}
         from {{ ref("int_user") }}
     ),
@@ -228,6 +235,7 @@ with
             summed.day_number,
             summed.night_on,
             summed.registered_on,
+            declared.trial_ends_on,
             {%- for name in carried %} summed.{{ name }} {{- "," if not loop.last }} {%- endfor %}
         from summed
         inner join
@@ -260,6 +268,7 @@ with
             day_number,
             night_on,
             registered_on,
+            trial_ends_on,
             {{ carried | join(", ") }}
         from described
     )
@@ -287,6 +296,9 @@ select
     {{ days_after("cast('1970-01-01' as date)", "last_order_day") }} as last_order_on,
     day_number - first_order_day as days_since_first_order,
     day_number - last_order_day as days_since_order,
+    plan is not null as has_plan,
+    {{ days_between("night_on", "trial_ends_on") }} as days_to_trial_end,
+    day_number - last_plan_order_day as days_since_plan_order,
     day_number - last_active_day as days_since_active,
     day_number - last_touch_day as days_since_touch,
     cast(purchase_day_count as bigint) as purchase_day_count,
@@ -316,4 +328,13 @@ select
     {{ share(ranked_amount("top_category_rank"), "category_spend_amount") }} as top_category_share,
     cast(new_campaign_count as bigint) as campaign_count,
     {{ share("least(redemption_count, touch_count)", "touch_count") }} as response_share
+    {%- for name in gap_thresholds() %}, coalesce(own.{{ name }}, usual.{{ name }}) as {{ name }} {%- endfor %}
 from aged
+left join
+    thresholds as usual
+    on date_trunc('month', aged.night_on) = usual.version_on
+    and usual.category = {{ every_category() }}
+left join
+    thresholds as own
+    on date_trunc('month', aged.night_on) = own.version_on
+    and {{ ranked_tail("aged.top_category_rank") }} = own.category

@@ -21,7 +21,7 @@ Value = Any
 class RuleRow(Frozen):
     """One rule as a line of a table."""
 
-    kind: Literal["stage", "tag", "segment", "funnel", "group", "retention", "survival", "list"]
+    kind: Literal["stage", "plan state", "tag", "segment", "funnel", "group", "retention", "survival", "list"]
     name: str
     label: str
     owner: str
@@ -115,6 +115,10 @@ def list_rules(rulebook: Rulebook) -> list[RuleRow]:
     rows = [
         RuleRow(kind="stage", name=s.name, label=s.label, owner="", rule=condition_text(s.when, s.stays_when), file=s.file)
         for s in rulebook.stages
+    ]
+    rows += [
+        RuleRow(kind="plan state", name=s.name, label=s.label, owner="", rule=condition_text(s.when, s.stays_when), file=s.file)
+        for s in rulebook.plan_states
     ]
     rows += [
         RuleRow(kind="tag", name=t.name, label=t.label, owner=t.owner, rule=condition_text(t.when, t.stays_when), file=t.file)

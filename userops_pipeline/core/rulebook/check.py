@@ -31,6 +31,7 @@ from userops_pipeline.core.rulebook.model import (
     LIST_MODEL,
     ContactList,
     Funnel,
+    PlanState,
     Problem,
     Retention,
     RfmGroup,
@@ -76,6 +77,7 @@ def check(rulebook: Rulebook, known_tools: Collection[str]) -> list[Problem]:
             *rulebook.misread,
             *_names(rulebook, known_tools),
             *_stages(rulebook, Typist(rulebook.feature_columns, database), state),
+            *_plan_states(rulebook, Typist(rulebook.feature_columns, database)),
             *_tags(rulebook, Typist(rulebook.tag_columns, database)),
             *_memory(Typist(rulebook.feature_columns, database), rulebook.tags, "tag"),
             *_segments(rulebook, state),
@@ -121,6 +123,7 @@ def _reserved_words() -> frozenset[str]:
 def _names(rulebook: Rulebook, known_tools: Collection[str]) -> Iterator[Problem]:
     kinds: list[tuple[str, Sequence[Rule], Collection[str]]] = [
         ("stage", rulebook.stages, ()),
+        ("plan state", rulebook.plan_states, ()),
         ("tag", rulebook.tags, rulebook.tag_columns),
         ("segment", rulebook.segments, ("user_id",)),
         ("funnel", rulebook.funnels, ()),
@@ -144,7 +147,7 @@ def _names(rulebook: Rulebook, known_tools: Collection[str]) -> Iterator[Problem
                 yield _refuse(rule, kind, f"'{rule.name}' is already a column of the table it would be added to; rename it.")
             if not rule.label:
                 yield _refuse(rule, kind, "has no label; add what people call it.")
-            if kind in ("stage", "tag", "segment"):
+            if kind in ("stage", "plan state", "tag", "segment"):
                 if re.search(r"\d", rule.name):
                     yield _warn(rule, kind, "has a number in its name; the name stays when the threshold changes, so leave the number out.")
                 if tools := [tool for tool in known_tools if f"_{tool}_" in f"_{rule.name}_"]:
@@ -156,7 +159,7 @@ def _condition(typist: Typist, rule: Rule, kind: str, condition: str, key: str, 
     return [_refuse(rule, kind, f"in '{key}', {sentence}") for sentence in typist.faults(condition, is_aggregate=is_aggregate)]
 
 
-def _sound(typist: Typist, rules: Iterable[Stage | Tag | RfmGroup], kind: str) -> Iterator[Problem]:
+def _sound(typist: Typist, rules: Iterable[Stage | PlanState | Tag | RfmGroup], kind: str) -> Iterator[Problem]:
     """Each condition by itself: allowed, typed, and possible."""
     for rule in rules:
         faults = _condition(typist, rule, kind, rule.when, "when")
@@ -165,7 +168,7 @@ def _sound(typist: Typist, rules: Iterable[Stage | Tag | RfmGroup], kind: str) -
             yield _refuse(rule, kind, sentence)
 
 
-def _memory(typist: Typist, rules: Iterable[Stage | Tag], kind: str) -> Iterator[Problem]:
+def _memory(typist: Typist, rules: Iterable[Stage | PlanState | Tag], kind: str) -> Iterator[Problem]:
     """What keeps a rule on: over the features alone, and easier to meet than what switches it on."""
     for rule in rules:
         if rule.stays_when is None:
@@ -186,17 +189,33 @@ def _memory(typist: Typist, rules: Iterable[Stage | Tag], kind: str) -> Iterator
             yield _refuse(rule, kind, f"asks for more to stay ('{part}') than to enter; loosen 'stays_when' or tighten 'when'.")
 
 
+def _ladder(typist: Typist, rules: Sequence[Stage | PlanState], kind: str, model: str, file: str) -> Iterator[Problem]:
+    """A ladder as a whole: every rule can be asked, every rule can win, and nobody falls off."""
+    if not rules:
+        yield Problem(file=file, rule=model, sentence=f"lists no {kind} under config.meta.stages; every user needs one.")
+        return
+    yield from _sound(typist, rules, kind)
+    yield from _memory(typist, rules, kind)
+    yield from _first_match_wins([rule for rule in rules if not guard(rule.when, typist.columns)], kind)
+    if not guard(rules[-1].when, typist.columns) and not is_everything(rules[-1].when):
+        yield _refuse(rules[-1], kind, "is the last one and must catch everybody left; write `when: true`.")
+    for rule in rules:
+        if rule.name == OUTSIDE:
+            yield _refuse(rule, kind, "has the name that stands for users who are not known yet or no more; take another name.")
+
+
+def _plan_states(rulebook: Rulebook, features: Typist) -> Iterator[Problem]:
+    file = rulebook.files.get("user_plan_state") or "models"
+    yield from _ladder(features, rulebook.plan_states, "plan state", "user_plan_state", file)
+    for state in rulebook.plan_states:
+        if not state.goal:
+            yield _refuse(state, "plan state", "has no goal; say what its users should do next.")
+
+
 def _stages(rulebook: Rulebook, features: Typist, state: Typist) -> Iterator[Problem]:
     stages = rulebook.stages
-    if not stages:
-        yield Problem(
-            file=rulebook.files.get("user_lifecycle") or "models",
-            rule="user_lifecycle",
-            sentence="lists no stage under config.meta.stages; every user needs one.",
-        )
-        return
+    yield from _ladder(features, stages, "stage", "user_lifecycle", rulebook.files.get("user_lifecycle") or "models")
     exported = {each.segment for each in rulebook.lists}
-    yield from _sound(features, stages, "stage")
     for stage in stages:
         if not guard(stage.when, rulebook.feature_columns) and (
             used := [name for name in columns_in(stage.when) if name in rulebook.sensitive]
@@ -204,13 +223,7 @@ def _stages(rulebook: Rulebook, features: Typist, state: Typist) -> Iterator[Pro
             yield _refuse(
                 stage, "stage", f"uses the sensitive column '{used[0]}'; a stage says what users did, so make a tag with a purpose of it."
             )
-    yield from _memory(features, stages, "stage")
-    yield from _first_match_wins([stage for stage in stages if not guard(stage.when, rulebook.feature_columns)], "stage")
-    if not guard(stages[-1].when, rulebook.feature_columns) and not is_everything(stages[-1].when):
-        yield _refuse(stages[-1], "stage", "is the last one and must catch everybody left; write `when: true`.")
     for stage in stages:
-        if stage.name == OUTSIDE:
-            yield _refuse(stage, "stage", "has the name that stands for users who are not known yet or no more; take another name.")
         for key in PLAYBOOK:
             if not getattr(stage, key):
                 yield _refuse(stage, "stage", f"has no {key}; a stage without its line of the playbook cannot be worked on.")
@@ -262,7 +275,7 @@ def _reaches(rulebook: Rulebook, segment: str, stage: str, within: tuple[str, ..
     return True
 
 
-def _first_match_wins(rules: Sequence[Stage | RfmGroup], kind: str) -> Iterator[Problem]:
+def _first_match_wins(rules: Sequence[Stage | PlanState | RfmGroup], kind: str) -> Iterator[Problem]:
     """A rule below a wider one can never win, so which of the two was meant is not said."""
     for earlier, later in itertools.combinations(rules, 2):
         if is_everything(earlier.when):
@@ -306,10 +319,11 @@ def _reasoned(rulebook: Rulebook, rule: Tag | Segment, kind: str, conditions: It
 def _known_stages(rulebook: Rulebook, rule: Rule, kind: str, condition: str, columns: Collection[str]) -> Iterator[Problem]:
     if guard(condition, dict.fromkeys(columns, "")):
         return
-    names = [stage.name for stage in rulebook.stages]
-    for text in texts_compared_with(condition, STAGE_COLUMN):
-        if text not in names:
-            yield _refuse(rule, kind, f"asks for the stage '{text}', which does not exist{closest(text, names) or '.'}")
+    for column, what, rules in ((STAGE_COLUMN, "stage", rulebook.stages), ("plan_state", "plan state", rulebook.plan_states)):
+        names = [each.name for each in rules]
+        for text in texts_compared_with(condition, column):
+            if text not in names:
+                yield _refuse(rule, kind, f"asks for the {what} '{text}', which does not exist{closest(text, names) or '.'}")
 
 
 def _segments(rulebook: Rulebook, typist: Typist) -> Iterator[Problem]:

@@ -98,6 +98,15 @@ class Stage(Rule):
     segment: str = ""
 
 
+class PlanState(Rule):
+    """A step between visitor and loyal payer; it is chosen as a stage is."""
+
+    when: Sql = ""
+    stays_when: Sql | None = None
+    goal: str = ""
+    goal_zh: str = ""
+
+
 class Tag(Rule):
     """True or false of every user; `precedence` says whose word counts where an agent has spoken and the rule knows an answer too."""
 
@@ -200,6 +209,7 @@ class ContactList(Rule):
 
 class Rulebook(Frozen):
     stages: tuple[Stage, ...] = ()
+    plan_states: tuple[PlanState, ...] = ()
     tags: tuple[Tag, ...] = ()
     segments: tuple[Segment, ...] = ()
     funnels: tuple[Funnel, ...] = ()
@@ -229,8 +239,8 @@ class Rulebook(Frozen):
 
     @property
     def tag_columns(self) -> dict[str, str]:
-        """What a tag's condition sees: the features and the stage."""
-        return {**self.feature_columns, "stage": "varchar"}
+        """What a tag's condition sees: the features and where the user stands on every ladder."""
+        return {**self.feature_columns, "stage": "varchar", "plan_state": "varchar"}
 
     @property
     def state_columns(self) -> dict[str, str]:
@@ -291,6 +301,7 @@ def load(manifest: Mapping[str, Any] | Path) -> Rulebook:
     )
     return Rulebook(
         stages=listed(Stage, "user_lifecycle", "stages"),
+        plan_states=listed(PlanState, "user_plan_state", "stages"),
         tags=from_columns(Tag, "user_tags"),
         segments=from_columns(Segment, "user_segments"),
         funnels=listed(Funnel, "funnel_conversion", "funnels"),
@@ -312,7 +323,7 @@ def load(manifest: Mapping[str, Any] | Path) -> Rulebook:
         sensitive=tuple(
             name for name, column in models.get("int_user_features", {}).get("columns", {}).items() if _meta(column).get("sensitive")
         ),
-        files={name: _file(models[name]) for name in sorted({*DESCRIBED_MODELS, "user_rfm"} & models.keys())},
+        files={name: _file(models[name]) for name in sorted({*DESCRIBED_MODELS, "user_plan_state", "user_rfm"} & models.keys())},
         misread=tuple(misread),
     )
 

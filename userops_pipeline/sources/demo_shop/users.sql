@@ -12,6 +12,7 @@ select
     language,
     channel,
     plan,
+    trial_ends_at,
     excluded_as,
     merged_into,
     _file,

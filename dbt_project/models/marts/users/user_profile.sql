@@ -5,14 +5,17 @@ with
     users as (
         select user_id, registered_at, birth_date, campaign_id from {{ ref("int_user") }} where known_to_on is null
     ),
-    states as (select user_id, night_on, stage, {{ features | join(", ") }} from {{ ref("int_user_state") }})
+    states as (
+        select user_id, night_on, stage, plan_state, {{ features | join(", ") }} from {{ ref("int_user_state") }}
+    )
 
 select
     users.user_id,
     users.registered_at,
     users.birth_date,
     users.campaign_id,
-    states.stage
+    states.stage,
+    states.plan_state
     {%- for feature in features %}, states.{{ feature }} {%- endfor %}
 from users
 inner join states on users.user_id = states.user_id
