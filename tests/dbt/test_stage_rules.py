@@ -14,14 +14,14 @@ import pytest
 Models = dict[str, dict[str, Any]]
 
 
-def stage_of(models: Models, row: dict[str, float | None]) -> str:
+def stage_of(models: Models, row: dict[str, float | None], ladder: str = "user_lifecycle") -> str:
     """The stage of a user of whom only these features are known; the others are null."""
     columns = {
         name: column["data_type"] for name, column in models["int_user_features"]["columns"].items() if name not in {"user_id", "night_on"}
     }
     assert set(row) <= set(columns)
     values = ", ".join(f"cast({'null' if row.get(name) is None else row[name]} as {kind}) as {name}" for name, kind in columns.items())
-    stages = models["user_lifecycle"]["config"]["meta"]["stages"]
+    stages = models[ladder]["config"]["meta"]["stages"]
     cases = " ".join(f"when {stage['when']} then '{stage['name']}'" for stage in stages)
     found = duckdb.sql(f"select case {cases} end from (select {values})").fetchall()
     return found[0][0]
@@ -61,12 +61,36 @@ DAILY = {**RHYTHM, "order_count_90d": 9, "average_gap_days": 1}
         ({**RHYTHM, "days_since_order": 91, "order_count_90d": 0}, "lapsed"),
         ({**RHYTHM, "days_since_order": 181, "order_count_90d": 0}, "churned"),
         ({**DAILY, "days_since_order": 14}, "loyal"),
+        ({**DAILY, "days_since_order": 15, "late_gap_days": 20}, "loyal"),
+        ({**DAILY, "days_since_order": 21, "late_gap_days": 20}, "at_risk"),
         ({**DAILY, "days_since_order": 15}, "at_risk"),
         ({**DAILY, "days_since_order": 15, "purchase_day_count": 2, "order_count": 2}, "repeat"),
     ],
 )
 def test_a_stage_begins_and_ends_on_its_day(models: Models, row: dict[str, float | None], stage: str) -> None:
     assert stage_of(models, row) == stage
+
+
+@pytest.mark.parametrize(
+    ("row", "state"),
+    [
+        ({}, "visitor"),
+        ({**NOBODY, "has_plan": True}, "free"),
+        ({**NOBODY, "has_plan": True, "days_to_trial_end": 14}, "trial"),
+        ({**NOBODY, "days_to_trial_end": 0}, "trial"),
+        ({**NOBODY, "has_plan": True, "days_to_trial_end": -1}, "free"),
+        ({**NOBODY, "days_to_trial_end": -1}, "visitor"),
+        ({**ONE, "has_plan": True, "days_to_trial_end": 5, "days_since_order": 0}, "first_paid"),
+        ({**ONE, "days_since_order": 90}, "first_paid"),
+        ({**ONE, "days_since_order": 91}, "lapsed_paid"),
+        ({**ONE, "order_count": 2, "days_since_order": 3}, "repeat_paid"),
+        ({**RHYTHM, "days_since_order": 3, "days_since_first_order": 59}, "repeat_paid"),
+        ({**RHYTHM, "days_since_order": 3, "days_since_first_order": 60}, "loyal_paid"),
+        ({**RHYTHM, "order_count": 5, "days_since_order": 3, "days_since_first_order": 60}, "repeat_paid"),
+    ],
+)
+def test_a_plan_state_begins_and_ends_on_its_day(models: Models, row: dict[str, float | None], state: str) -> None:
+    assert stage_of(models, row, "user_plan_state") == state
 
 
 def test_a_user_of_whom_nothing_is_known_still_has_a_stage(models: Models) -> None:
