@@ -96,6 +96,8 @@ class Registry:
         kind, merged = population.excluded_as[users], self._merged_into[users]
         born = np.datetime64(settings.start, "D") + self._birth[users].astype("timedelta64[D]")
         country = joined("+86", self.phones(users))
+        registered_day = np.floor(self.registered[users] / DAY).astype("timedelta64[D]")
+        last_day = np.datetime64(settings.start, "D") + registered_day + np.timedelta64(TRIAL_DAYS, "D")
         return pa.table(
             {
                 "user_id": pa.array(users.astype(np.int64) + FIRST_USER),
@@ -110,7 +112,7 @@ class Registry:
                 "language": coded(self._language[users], LANGUAGES),
                 "channel": coded(population.channel[users], CHANNELS),
                 "plan": coded(self._plan[users], PLANS, (users % GUESTS == 0) & (self._plan[users] == 0)),
-                "trial_ends_at": times(settings, self.registered[users] + TRIAL_DAYS * DAY, users % TRIALS != 0),
+                "trial_ends_on": pa.array(last_day.astype("datetime64[D]"), mask=users % TRIALS != 0).cast(pa.string()),
                 "excluded_as": coded(kind, EXCLUDED, kind == 0),
                 "merged_into": pa.array(merged.astype(np.int64) + FIRST_USER, mask=merged < 0),
             }

@@ -18,7 +18,7 @@ with
             channel,
             campaign_id,
             plan,
-            trial_ends_at,
+            trial_ends_on,
             arrived_on,
             row_number() over (
                 partition by user_id, arrived_on order by source_row desc, source_name desc, source_file desc
@@ -43,7 +43,7 @@ with
             channel,
             campaign_id,
             plan,
-            trial_ends_at
+            trial_ends_on
         from raw_users
         where version_rank = 1
     ),
@@ -82,7 +82,7 @@ select
     versions.channel,
     versions.campaign_id,
     versions.plan,
-    {{ business_date("versions.trial_ends_at", "clock.business_zone") }} as trial_ends_on
+    versions.trial_ends_on
 from versions
 cross join clock
 left join merges on versions.user_id = merges.user_id

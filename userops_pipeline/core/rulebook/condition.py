@@ -244,7 +244,7 @@ def texts_allowed(condition: str, column: str) -> set[str] | None:
     """The texts a column may have where the condition holds, as far as its parts say so by = or in; None where any may."""
     allowed: set[str] | None = None
     for part in _flat(parse(condition), exp.And):
-        subject = part.this.unnest() if isinstance(part, (exp.EQ, exp.In)) else None
+        subject = part.this.unnest() if isinstance(part, exp.EQ | exp.In) else None
         if not isinstance(subject, exp.Column) or subject.name.lower() != column:
             continue
         values = part.expressions if isinstance(part, exp.In) else [part.expression]

@@ -12,7 +12,7 @@ select
     language,
     channel,
     plan,
-    trial_ends_at,
+    trial_ends_on,
     excluded_as,
     merged_into,
     _file,
