@@ -17,13 +17,13 @@
     {{ return(found) }}
 {%- endmacro %}
 
-{#- Measures that a text of SQL reads: the columns it names, without their windows, and behind `stage` those of the stages. -#}
+{#- Measures that a text of SQL reads: the columns it names, without their windows, and behind a ladder those of its states. -#}
 {% macro measures_in(text) -%}
     {%- set found = [] -%}
-    {%- for column in named_in(text, columns_of("int_user_features") + ["stage"]) -%}
+    {%- for column in named_in(text, columns_of("int_user_features") + (ladders().keys() | list)) -%}
         {%- do found.append(modules.re.sub("_[0-9]+d$", "", column)) -%}
-        {%- if column == "stage" -%}
-            {%- for stage in stages() -%} {%- do found.extend(measures_in(stage["when"])) -%} {%- endfor -%}
+        {%- if column in ladders() -%}
+            {%- for state in states_of(column) -%} {%- do found.extend(measures_in(rule_text(state))) -%} {%- endfor -%}
         {%- endif -%}
     {%- endfor -%}
     {{ return(found | unique | list) }}
@@ -35,7 +35,7 @@
 -#}
 {% macro traits_by_rule(segment) -%}
     {%- set by_name = {} -%}
-    {%- for tag in tags() -%} {%- do by_name.update({tag["name"]: measures_in(tag["when"])}) -%} {%- endfor -%}
+    {%- for tag in tags() -%} {%- do by_name.update({tag["name"]: measures_in(rule_text(tag))}) -%} {%- endfor -%}
     {%- set text = segment["steps"] | join(" ") -%}
     {%- set named = named_in(text, by_name.keys() | list) -%}
     {%- set read = measures_in(text) -%}
