@@ -5,7 +5,7 @@ and the CPU seconds of each, and is measured from outside. Add a contestant as a
 written; every column of ours is to be made. Must not be quicker by being wrong: `scale` compares every table with ours and refuses a difference.
 
 The definitions are those of the models' YAML: a session ends after 30 minutes without an event, goes on over one midnight and ends at the
-next; heartbeats are not counted; a window of n days ends with the night; purchases are numbered by time, then order.
+next, and what it was by the first midnight belongs to the day it began on, the rest to the next; heartbeats are not counted; a window of n days ends with the night; purchases are numbered by time, then order.
 """
 
 import json
@@ -56,6 +56,9 @@ WINDOWS = {
     "refund_amount": (90, 365),
     "active_days": (7, 30, 90, 365),
     "event_count": (7, 30, 90),
+    "session_count": (7, 30, 90),
+    "engaged_session_count": (30, 90),
+    "session_seconds": (30, 90),
     "touch_count": (30, 90),
     "open_count": (90,),
     "click_count": (90,),
@@ -89,6 +92,7 @@ def by_hand(inputs: Path, outputs: Path, as_of: date) -> Iterator[str]:
         return ", ".join(f"'{value}'" for value in values)
 
     steps = {f"has_{step}": f"event_name = '{step}'" for step in STEPS}
+    by_midnight = {"at": "max(last_at)", "views": "sum(view_count)", "beats": "sum(heartbeat_count)", "pay": "bool_or(has_pay)"}
     own = {name: f"activity in ({names(activities)})" for name, activities in OWN.items()}
     counted = ", ".join(f"count(*) filter (where is_own and {test}) as {name}" for name, test in own.items() if name != "search_count")
     other = {name: f"activity = '{activity}'" for name, activity in OTHER.items()}
@@ -127,6 +131,7 @@ def by_hand(inputs: Path, outputs: Path, as_of: date) -> Iterator[str]:
                 window w as (partition by device_id, user_id, visit_id order by first_at, event_on rows unbounded preceding)
             ), sessions as (
                 select user_id, device_id, visit_id, min(first_at) as started_at, max(last_at) as ended_at, min(event_on) as started_on,
+                    {", ".join(f"{what} filter (where event_on - chain_from_on <> 1) as first_day_{name}" for name, what in by_midnight.items())},
                     sum(event_count)::bigint as event_count, sum(view_count)::bigint as view_count,
                     sum(heartbeat_count)::bigint as heartbeat_count,
                     arg_min(entry_page, first_at) filter (where entry_page is not null) as entry_page,
@@ -136,8 +141,12 @@ def by_hand(inputs: Path, outputs: Path, as_of: date) -> Iterator[str]:
                 from chains group by device_id, user_id, visit_id, chain, greatest(event_on - chain_from_on - 1, 0)
             )
             select md5(concat_ws('|', coalesce(device_id, ''), coalesce(user_id, ''), coalesce(visit_id, ''), epoch_us(started_at)))
-                    as session_id, *,
+                    as session_id, * exclude (first_day_at, first_day_views, first_day_beats, first_day_pay),
                 view_count >= 2 or heartbeat_count >= 2 or has_pay as is_engaged,
+                case
+                    when first_day_views >= 2 or first_day_beats >= 2 or first_day_pay then started_on when is_engaged then started_on + 1
+                end as engaged_on,
+                (epoch_us(first_day_at) - epoch_us(started_at)) // 1000000 as first_day_seconds,
                 (epoch_us(ended_at) - epoch_us(started_at)) // 1000000 as duration_seconds,
                 heartbeat_count * {HEARTBEAT_SECONDS} as heartbeat_seconds
             from sessions"""
@@ -193,7 +202,15 @@ def by_hand(inputs: Path, outputs: Path, as_of: date) -> Iterator[str]:
                     where activity = 'touch_sent' and campaign_id is not null group by user_id, campaign_id
                 ) group by all
             ), session_days as (
-                select user_id, started_on as activity_on, count(*) as session_count from sessions where user_id is not null group by all
+                select user_id, activity_on, sum(begun) as session_count, sum(engaged) as engaged_session_count, sum(seconds) as session_seconds
+                from (
+                    select user_id, started_on as activity_on, 1 as begun, coalesce(engaged_on = started_on, false)::int as engaged,
+                        first_day_seconds as seconds
+                    from sessions where user_id is not null
+                    union all
+                    select user_id, started_on + 1, 0, coalesce(engaged_on > started_on, false)::int, duration_seconds - first_day_seconds
+                    from sessions where user_id is not null and (engaged_on > started_on or duration_seconds > first_day_seconds)
+                ) group by user_id, activity_on
             )
             select user_id, activity_on, epoch_us(activity_on) // 86400000000 as day_number,
                 greatest(event_days.active_days, other_days.active_days)::bigint as active_days,
@@ -218,6 +235,8 @@ def by_hand(inputs: Path, outputs: Path, as_of: date) -> Iterator[str]:
                         "new_category_count",
                         "event_count",
                         "session_count",
+                        "engaged_session_count",
+                        "session_seconds",
                         "new_campaign_count",
                         *other,
                     )
@@ -279,7 +298,9 @@ def by_hand(inputs: Path, outputs: Path, as_of: date) -> Iterator[str]:
                 largest_order_amount, top_category_rank[19:] as top_category,
                 ((top_category_rank[:18]::bigint / 100)::decimal(18, 2)::double / nullif(category_spend_amount, 0))::decimal(9, 6)
                     as top_category_share,
-                (least(redemption_count, touch_count)::double / nullif(touch_count, 0))::decimal(9, 6) as response_share
+                (least(redemption_count, touch_count)::double / nullif(touch_count, 0))::decimal(9, 6) as response_share,
+                (least(engaged_session_count_90d, session_count_90d)::double / nullif(session_count_90d, 0))::decimal(9, 6)
+                    as engaged_session_share_90d
             from users left join sums using (user_id)
             ) to '{outputs}/features.parquet'"""
         )
@@ -344,7 +365,8 @@ def in_pandas(inputs: Path, outputs: Path, as_of: date) -> Iterator[str]:
     part = events.groupby(keys, dropna=False, sort=False).ngroup()
     new = part.ne(part.shift()) | (events["event_at"].diff() >= pd.Timedelta(minutes=TIMEOUT_MINUTES))
     begun = events["event_on"].where(new).ffill()
-    cut = np.maximum((events["event_on"] - begun).dt.days - 1, 0)
+    gone = (events["event_on"] - begun).dt.days
+    cut = np.maximum(gone - 1, 0)
     events["session"] = (new | cut.ne(cut.shift())).cumsum()
     events["is_event"] = events["event_name"] != "heartbeat"
     events["is_view"] = events["event_name"].isin(VIEWS)
@@ -365,9 +387,50 @@ def in_pandas(inputs: Path, outputs: Path, as_of: date) -> Iterator[str]:
     sessions["is_engaged"] = (sessions["view_count"] >= 2) | (sessions["heartbeat_count"] >= 2) | sessions["has_pay"]
     sessions["duration_seconds"] = (sessions["ended_at"] - sessions["started_at"]) // pd.Timedelta(seconds=1)
     sessions["heartbeat_seconds"] = sessions["heartbeat_count"] * HEARTBEAT_SECONDS
+    # Few sessions go on over midnight: what came after it is taken off, and only they are asked for their last event before it.
+    after = events.loc[gone == 1, ["session", "is_event", "is_view", "has_pay"]].assign(is_beat=lambda frame: ~frame["is_event"])
+    after = after.groupby("session").sum()
+    before = events.loc[(gone != 1) & events["session"].isin(after.index), ["session", "event_at"]].drop_duplicates("session", keep="last")
+    midnight_at = before.set_index("session")["event_at"].reindex(sessions.index).fillna(sessions["ended_at"])
+    after = after.reindex(sessions.index, fill_value=0)
+    at_once = sessions["view_count"] - after["is_view"] >= 2
+    at_once |= (sessions["heartbeat_count"] - after["is_beat"] >= 2) | (sums["has_pay"] - after["has_pay"] > 0)
+    engaged_on = sessions["started_on"].where(at_once, sessions["started_on"] + pd.Timedelta(days=1))
+    sessions["engaged_on"] = engaged_on.where(sessions["is_engaged"])
+    sessions["first_day_seconds"] = (midnight_at - sessions["started_at"]) // pd.Timedelta(seconds=1)
     write(sessions, "sessions")
-    session_days = sessions.groupby(["user_id", "started_on"]).size().rename("session_count").rename_axis(["user_id", "activity_on"])
-    del events, part, new, begun, cut, by_session, ends, sessions, sums
+    first = sessions[["user_id", "started_on"]].assign(
+        session_count=1,
+        engaged_session_count=sessions["engaged_on"] == sessions["started_on"],
+        session_seconds=sessions["first_day_seconds"],
+    )
+    second = sessions[["user_id"]].assign(
+        started_on=sessions["started_on"] + pd.Timedelta(days=1),
+        session_count=0,
+        engaged_session_count=sessions["engaged_on"] > sessions["started_on"],
+        session_seconds=sessions["duration_seconds"] - sessions["first_day_seconds"],
+    )
+    second = second[second["engaged_session_count"] | (second["session_seconds"] > 0)]
+    session_days = pd.concat([first, second]).groupby(["user_id", "started_on"]).sum().rename_axis(["user_id", "activity_on"])
+    del (
+        events,
+        part,
+        new,
+        begun,
+        gone,
+        cut,
+        by_session,
+        ends,
+        sessions,
+        sums,
+        after,
+        before,
+        midnight_at,
+        at_once,
+        engaged_on,
+        first,
+        second,
+    )
     yield "sessions"
 
     day = ["user_id", "activity_on"]
@@ -434,10 +497,9 @@ def in_pandas(inputs: Path, outputs: Path, as_of: date) -> Iterator[str]:
         else:
             days[name] = here.fillna(0) + there.fillna(0)
     days["active_days"] = days["active_days"].clip(upper=1)
-    days = days.join([order_days, tops])
+    days = days.join([order_days, tops, session_days])
     days["new_store_count"] = stores.groupby(day).size()
     days["new_campaign_count"] = campaigns.groupby(day).size()
-    days["session_count"] = session_days
     kept = ["first_active_at", "largest_order_amount", "gap_days", "top_category_rank"]
     whole = [column for column in days if column not in kept]
     days[whole] = days[whole].fillna(0).astype("int64")
@@ -494,6 +556,8 @@ def in_pandas(inputs: Path, outputs: Path, as_of: date) -> Iterator[str]:
     features["top_category"] = rank.str[18:]
     features["top_category_share"] = ratio(rank.str[:18].astype("int64") / 100, features["category_spend_amount"])
     features["response_share"] = ratio(np.minimum(features["redemption_count"], features["touch_count"]), features["touch_count"])
+    begun = features["session_count_90d"]
+    features["engaged_session_share_90d"] = ratio(np.minimum(features["engaged_session_count_90d"], begun), begun)
     lasted = (features["last_order_on"] - features["first_order_on"]).dt.days
     features["average_gap_days"] = ratio(lasted, features["purchase_day_count"] - 1)
     features.reset_index().to_parquet(outputs / "features.parquet", index=False)
@@ -537,9 +601,10 @@ def in_polars(inputs: Path, outputs: Path, as_of: date) -> Iterator[str]:
         .sort(*keys, "event_at", "event_id")
         .with_columns(is_new.alias("new"))
         .with_columns(col("new").cast(pl.Int64).cum_sum().alias("chain"), pl.when("new").then("event_on").forward_fill().alias("begun"))
-        .with_columns(((col("event_on") - col("begun")).dt.total_days() - 1).clip(lower_bound=0).alias("cut"))
+        .with_columns((col("event_on") - col("begun")).dt.total_days().alias("gone"))
+        .with_columns((col("gone") - 1).clip(lower_bound=0).alias("cut"))
     )
-    name, beats = col("event_name"), col("heartbeat_count")
+    name, beats, by_midnight = col("event_name"), col("heartbeat_count"), col("gone") != 1
     sessions = (
         marked.group_by("chain", "cut")
         .agg(
@@ -554,13 +619,23 @@ def in_polars(inputs: Path, outputs: Path, as_of: date) -> Iterator[str]:
             col("page").drop_nulls().last().alias("exit_page"),
             col("campaign_id").drop_nulls().first(),
             *((name == step).any().alias(f"has_{step}") for step in STEPS),
+            col("event_at").filter(by_midnight).max().alias("midnight_at"),
+            ((name.is_in(VIEWS) & by_midnight).sum() >= 2).alias("seen_by_midnight"),
+            (((name == "heartbeat") & by_midnight).sum() >= 2).alias("stayed_by_midnight"),
+            ((name == "pay") & by_midnight).any().alias("paid_by_midnight"),
         )
-        .drop("chain", "cut")
         .with_columns(
             ((col("view_count") >= 2) | (beats >= 2) | col("has_pay")).alias("is_engaged"),
+            pl.when(col("seen_by_midnight") | col("stayed_by_midnight") | col("paid_by_midnight"))
+            .then("started_on")
+            .when((col("view_count") >= 2) | (beats >= 2) | col("has_pay"))
+            .then(col("started_on") + timedelta(days=1))
+            .alias("engaged_on"),
             (col("ended_at") - col("started_at")).dt.total_seconds().alias("duration_seconds"),
+            (col("midnight_at") - col("started_at")).dt.total_seconds().alias("first_day_seconds"),
             (beats * HEARTBEAT_SECONDS).alias("heartbeat_seconds"),
         )
+        .drop("chain", "cut", "^.*midnight.*$")
     )
     write(sessions, "sessions")
     yield "sessions"
@@ -626,12 +701,25 @@ def in_polars(inputs: Path, outputs: Path, as_of: date) -> Iterator[str]:
         first = frame.filter(col(thing).is_not_null()).group_by("user_id", thing).agg(col("activity_on").min())
         return first.group_by(day).agg(pl.len().cast(pl.Int64).alias(column))
 
-    session_days = (
-        pl.scan_parquet(outputs / "sessions.parquet")
-        .filter(col("user_id").is_not_null())
-        .group_by("user_id", col("started_on").alias("activity_on"))
-        .agg(pl.len().cast(pl.Int64).alias("session_count"))
-    )
+    of_users = pl.scan_parquet(outputs / "sessions.parquet").filter(col("user_id").is_not_null())
+    first, engaged_on, started_on = col("first_day_seconds"), col("engaged_on"), col("started_on")
+    session_parts = [
+        of_users.select(
+            "user_id",
+            started_on.alias("activity_on"),
+            pl.lit(1, pl.Int64).alias("session_count"),
+            (engaged_on == started_on).fill_null(False).cast(pl.Int64).alias("engaged_session_count"),
+            first.alias("session_seconds"),
+        ),
+        of_users.filter((engaged_on > started_on).fill_null(False) | (col("duration_seconds") > first)).select(
+            "user_id",
+            (started_on + timedelta(days=1)).alias("activity_on"),
+            pl.lit(0, pl.Int64).alias("session_count"),
+            (engaged_on > started_on).fill_null(False).cast(pl.Int64).alias("engaged_session_count"),
+            (col("duration_seconds") - first).alias("session_seconds"),
+        ),
+    ]
+    session_days = pl.concat(session_parts).group_by(day).agg(pl.all().sum())
     days = event_days.join(other_days, on=day, how="full", coalesce=True, suffix="_other")
     both = ["qualifying_count", *(column for column in OWN if column != "search_count")]
     days = days.with_columns(
@@ -701,6 +789,9 @@ def in_polars(inputs: Path, outputs: Path, as_of: date) -> Iterator[str]:
             rank.str.slice(18).alias("top_category"),
             divided(rank.str.slice(0, 18).cast(pl.Int64) / 100, col("category_spend_amount")).alias("top_category_share"),
             divided(pl.min_horizontal("redemption_count", "touch_count"), col("touch_count")).alias("response_share"),
+            divided(pl.min_horizontal("engaged_session_count_90d", "session_count_90d"), col("session_count_90d")).alias(
+                "engaged_session_share_90d"
+            ),
         ),
         "features",
     )

@@ -7,7 +7,6 @@ parts as Dagster and dbt recorded them. Must not assert: machines differ, tests 
 
 import json
 import os
-import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -39,10 +38,12 @@ class Measured:
 
 
 def measure(name: str, home: Home, arguments: list[str]) -> Measured:
-    try:
-        used = processes.run(["-m", "userops_pipeline.cli", *arguments], {"USEROPS_HOME": str(home.root)})
-    except processes.Failed as error:
-        sys.exit(f"{name} failed: {error}")
+    """Run one command of the CLI on this home.
+
+    Raises:
+        processes.Failed: it ended badly.
+    """
+    used = processes.run(["-m", "userops_pipeline.cli", *arguments], {"USEROPS_HOME": str(home.root)})
     return Measured(name, used.wall, used.cpu, used.peak_gib, parts(home, used.wall))
 
 
