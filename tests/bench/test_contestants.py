@@ -14,6 +14,7 @@ import pytest
 
 from tests.bench import scale
 from tests.bench.contestants import WITHOUT, WRITERS, run
+from userops_pipeline.core import contract
 from userops_pipeline.core.home import Home
 
 NIGHT = date(2026, 3, 31)
@@ -31,11 +32,14 @@ KINDS = {
 
 
 def shop(inputs: Path) -> None:
-    """One user on two devices over two midnights, one device without a user, three purchases and a cancelled order, one user who did nothing."""
+    """One user on two devices over two midnights, one over one midnight, one device without a user, three purchases and a cancelled order, one
+    user who did nothing."""
     begun = datetime(2026, 3, 29, 23, 50)
     told = [("d1", "u1", begun + timedelta(minutes=29 * step), "detail", f"p{step}") for step in range(52)]  # no break over two midnights
     told += [("d2", "u1", datetime(2026, 3, 31, 9, 0), "pay", None), ("d2", "u1", datetime(2026, 3, 31, 9, 30), "heartbeat", None)]
     told += [("d3", None, datetime(2026, 3, 1, 9, 0), "search", None)]
+    # One look on either side of midnight: only the second makes the session engaged, and that on the second day.
+    told += [("d4", "u3", datetime(2026, 3, 29, 23, 59), "detail", "p"), ("d4", "u3", datetime(2026, 3, 30, 0, 1), "detail", "p")]
     events = [(f"e{n:02}", d, u, None, at, at.date(), name, page, None) for n, (d, u, at, name, page) in enumerate(told)]
     first, last = datetime(2026, 3, 1, 8, 0), datetime(2026, 3, 31, 18, 0)
     bought = [
@@ -80,7 +84,7 @@ def shop(inputs: Path) -> None:
         "orders": orders,
         "lines": lines,
         "activities": acts,
-        "users": [("u1", date(2026, 2, 1)), ("u2", date(2026, 3, 31))],
+        "users": [("u1", date(2026, 2, 1)), ("u2", date(2026, 3, 31)), ("u3", date(2026, 3, 1))],
     }
     with duckdb.connect() as con:
         for table, kinds in KINDS.items():
@@ -106,19 +110,21 @@ def test_a_contestant_makes_the_tables_as_defined(name: str, tmp_path: Path) -> 
 
     second_midnight = 50  # events before 2026-03-31 00:00
     assert rows(
-        "select device_id, event_count, heartbeat_count, entry_page, exit_page, has_detail, has_pay, is_engaged, duration_seconds "
-        "from '{}/sessions.parquet' order by device_id, started_at"
+        "select device_id, event_count, heartbeat_count, entry_page, exit_page, has_detail, has_pay, is_engaged, engaged_on::date, "
+        "duration_seconds, first_day_seconds from '{}/sessions.parquet' order by device_id, started_at"
     ) == [
-        ("d1", second_midnight, 0, "p0", "p49", True, False, True, 49 * 29 * 60),
-        ("d1", 2, 0, "p50", "p51", True, False, True, 29 * 60),
-        ("d2", 1, 0, None, None, False, True, True, 0),
-        ("d2", 0, 1, None, None, False, False, False, 0),
-        ("d3", 1, 0, None, None, False, False, False, 0),
+        ("d1", second_midnight, 0, "p0", "p49", True, False, True, date(2026, 3, 30), 49 * 29 * 60, 0),
+        ("d1", 2, 0, "p50", "p51", True, False, True, NIGHT, 29 * 60, 29 * 60),
+        ("d2", 1, 0, None, None, False, True, True, NIGHT, 0, 0),
+        ("d2", 0, 1, None, None, False, False, False, None, 0, 0),
+        ("d3", 1, 0, None, None, False, False, False, None, 0, 0),
+        ("d4", 2, 0, "p", "p", True, False, True, date(2026, 3, 30), 120, 0),
     ]
     assert rows(
         "select activity_on::date, active_days, reached_count, converted_count, order_count, spend_amount::decimal(18, 2), item_count, "
         "gap_days, new_store_count, new_category_count, top_category_rank, session_count, touch_count, new_campaign_count, "
-        "refund_amount::decimal(18, 2), cancelled_order_count, evening_order_count from '{}/user_days.parquet' order by activity_on"
+        "refund_amount::decimal(18, 2), cancelled_order_count, evening_order_count from '{}/user_days.parquet' where user_id = 'u1' "
+        "order by activity_on"
     ) == [
         (date(2026, 3, 1), 1, 0, 2, 2, Decimal("10.30"), 3, None, 2, 2, f"{600:018}cups", 0, 0, 0, 0, 0, 0),
         (date(2026, 3, 29), 1, 1, 0, 0, 0, 0, None, 0, 0, None, 1, 0, 0, 0, 0, 0),
@@ -126,10 +132,28 @@ def test_a_contestant_makes_the_tables_as_defined(name: str, tmp_path: Path) -> 
         (NIGHT, 1, 2, 2, 1, 5, 1, 30, 0, 0, f"{930:018}tea", 3, 0, 0, Decimal("2.50"), 1, 1),
     ]
     assert rows(
+        "select user_id, activity_on::date, session_count, engaged_session_count, session_seconds from '{}/user_days.parquet' "
+        "where activity_on >= '2026-03-29' order by user_id, activity_on"
+    ) == [
+        ("u1", date(2026, 3, 29), 1, 0, 0),
+        ("u1", date(2026, 3, 30), 0, 1, 49 * 29 * 60),
+        ("u1", NIGHT, 3, 2, 29 * 60),
+        ("u3", date(2026, 3, 29), 1, 0, 0),
+        ("u3", date(2026, 3, 30), 0, 1, 120),
+    ]
+    assert rows(
+        "select user_id, session_count_7d, engaged_session_count_30d, session_seconds_30d, engaged_session_share_90d::decimal(9, 6) "
+        "from '{}/features.parquet' order by user_id"
+    ) == [
+        ("u1", 4, 3, 50 * 29 * 60, Decimal("0.75")),
+        ("u2", 0, 0, 0, None),
+        ("u3", 1, 1, 120, 1),
+    ]
+    assert rows(
         "select user_id, order_count, spend_amount::decimal(18, 2), order_count_30d, spend_amount_30d::decimal(18, 2), event_count_7d, "
         "last_order_on::date, average_gap_days::decimal(9, 2), last_gap_days, average_order_amount::decimal(18, 2), top_category, "
         "top_category_share::decimal(9, 6), discount_share_90d::decimal(9, 6), response_share::decimal(9, 6), days_since_touch "
-        "from '{}/features.parquet' order by user_id"
+        "from '{}/features.parquet' where user_id <> 'u3' order by user_id"
     ) == [
         (
             "u1",
@@ -175,6 +199,7 @@ def test_a_table_that_differs_is_found(tmp_path: Path) -> None:
     with duckdb.connect(str(home.warehouse)) as con:
         con.execute("update intermediate.int_user_day set spend_amount = spend_amount + 0.01 where order_count = 1")
         con.execute("alter table marts.user_orders add column gift_count bigint")
+        con.execute("alter table intermediate.int_user_features add column gender varchar")
     found = scale.differences(home, outputs, {})
     assert set(found) == {"user_days", "purchases"}
     assert "contents differ" in found["user_days"]
@@ -185,3 +210,6 @@ def test_a_table_that_differs_is_found(tmp_path: Path) -> None:
 def test_little_is_left_out_of_the_comparison() -> None:
     assert WITHOUT.get("DuckDB by hand") is None
     assert {columns for tables in WITHOUT.values() for columns in tables.values()} == {("session_id",)}
+    declared = {column.name for column in contract.tables()["users"].columns} | {"age", "days_to_birthday"}
+    assert set(scale.OURS_ALONE) == {"features"}
+    assert set(scale.OURS_ALONE["features"]) <= declared - {"user_id", "registered_at"}
