@@ -158,6 +158,12 @@ def test_same_content_gives_the_same_bytes_in_another_home(home: Home, warehouse
     assert differ <= {"generation.parquet"}  # it holds the time of writing
 
 
+def test_the_order_in_which_checks_ended_makes_no_other_generation(home: Home, warehouse: duckdb.DuckDBPyConnection) -> None:
+    checks = [PASSED, CheckResult(name="volume", passed=True), CheckResult(name="a late one", passed=True)]
+    assert publish(home, warehouse, checks=checks).id == publish(home, warehouse, checks=checks[::-1]).id
+    assert publish(home, warehouse, checks=checks).id != publish(home, warehouse, checks=checks[:2]).id
+
+
 @pytest.mark.parametrize(
     "change",
     [

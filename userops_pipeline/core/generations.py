@@ -225,11 +225,11 @@ def _refuse_names(tables: Sequence[PublishedTable]) -> None:
 
 
 def _identity(body: Mapping[str, Any], files: Mapping[str, PublishedFile], rulebook_json: str, described: Sequence[TableDoc]) -> str:
-    """Hash of what the generation is: not of when it was written, nor of how many nights were computed to get there."""
+    """Hash of what the generation is: not of when it was written, of how many nights were computed to get there, nor of which check ended first."""
     return digest(
         {
             **{key: value for key, value in body.items() if key != "window_from"},
-            "checks": [(check.name, check.verdict) for check in body["checks"]],
+            "checks": sorted((check.name, check.verdict) for check in body["checks"]),
             "content": {path: file.content_hash for path, file in files.items()},
             "rulebook": rulebook_json,
             "docs": [doc.as_dict() for doc in described],
