@@ -23,6 +23,7 @@ FIRST, NIGHTS = date(2026, 1, 1), 50
 NEEDS_A_YEAR = {"long_standing", "returned_buyer", "broad_shopper", "stock_up_shopper"}
 
 
+@pytest.mark.soak
 def test_every_tag_tells_users_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drops = tmp_path / "drops"
     simulate(Settings(users=700, days=NIGHTS, seed=3, out=drops, start=FIRST, events_per_user=150, orders_per_user=10))

@@ -106,6 +106,7 @@ def gaps(said: npt.NDArray[np.float64], alive: npt.NDArray[np.float64]) -> list[
     return [float(said[tenth].mean() - alive[tenth].mean()) for tenth in np.array_split(np.argsort(said, kind="stable"), 10)]
 
 
+@pytest.mark.soak
 def test_on_the_shops_own_story_alive_is_calibrated(from_registration: Numbers) -> None:
     histories = Histories(
         *(from_registration[name].astype(np.float64) for name in ("repeats", "recency", "age")), np.ones(len(from_registration["age"]))
@@ -116,6 +117,7 @@ def test_on_the_shops_own_story_alive_is_calibrated(from_registration: Numbers) 
     assert max(map(abs, off)) <= 0.03
 
 
+@pytest.mark.soak
 def test_alive_of_the_tables_is_near_the_truth_by_tenth(known: Numbers) -> None:
     off = gaps(known["said"], known["alive"])
     print("from the first purchase, in days:", [f"{gap:+.3f}" for gap in off])
@@ -126,6 +128,7 @@ def test_alive_of_the_tables_is_near_the_truth_by_tenth(known: Numbers) -> None:
     assert abs(known["said"][once].mean() - known["alive"][once].mean()) <= 0.05
 
 
+@pytest.mark.soak
 def test_who_is_alive_is_told_apart_nearly_as_well_as_who_knows_the_parameters_can(known: Numbers) -> None:
     """The oracle knows a buyer's own rate and chance: alive is (1 − q) e^(−λ silent) against q."""
     chance, rate = known["chance"], known["rate"]
