@@ -37,6 +37,8 @@ def import_ahead() -> None:
         for name in ("great_expectations.expectations", "dbt.cli.main", "dbt.adapters.duckdb"):
             importlib.import_module(name)
 
+    # Dagster's storage reaches for SQLAlchemy's ORM by name, without importing it: half imported by the thread, it would find it broken.
+    importlib.import_module("sqlalchemy.orm")
     threading.Thread(target=import_all, name="import ahead", daemon=True).start()
 
 
