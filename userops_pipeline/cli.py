@@ -15,7 +15,7 @@ from collections.abc import Callable
 from datetime import date, datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 import duckdb
@@ -289,13 +289,14 @@ def rules_preview(condition: str) -> None:
 
 @main.command()
 @click.argument("user_id")
+@click.option("--language", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="English or Chinese.")
 @_speaks_plainly
-def explain(user_id: str) -> None:
-    """One user's stage, tags, segments and lists, each with the rule and the values it saw."""
+def explain(user_id: str, language: Literal["en", "zh"]) -> None:
+    """One user's stage, value, tags, segments and lists, each with the rule and the values it saw."""
     from userops_pipeline.core.rulebook import explain as explain_user
     from userops_pipeline.core.rulebook.render import as_lines
 
-    for line in as_lines(explain_user(user_id, _published(Home.from_environment()))):
+    for line in as_lines(explain_user(user_id, _published(Home.from_environment())), language):
         out.print(line, soft_wrap=True, markup=False)
 
 

@@ -652,6 +652,12 @@ def write_generation(folder: Path, book: rulebook.Rulebook) -> None:
         ) as t(user_id, tag, from_on, to_on, author)""",
         "user_lifecycle": """select user_id, stage, date '2017-12-30' as since_on, 1 as days_in_stage, 'interest' as previous_stage
             from user_profile""",
+        "user_value": """select * from (values
+            ('u1', 90.00, 3, 41.20, 0.910000, 'low', date '2018-01-20', 'eligible'),
+            ('u2', 0.00, 0, null, null, null, null, 'not_eligible: no purchase')
+        ) as t(user_id, historic_amount, order_count, predicted_amount, alive_probability, churn_risk, next_order_on, eligibility)""",
+        "data_dictionary": """select * from (values ('user_profile', 'order_count', '累计成交订单数'), ('user_rfm', 'order_count', '别处'))
+            as t(table_name, column_name, label)""",
         "audience_members": """select * from (values ('come_back', 'u3', 'no_consent'), ('welcome', 'u2', 'exported'))
             as t(audience, user_id, decision)""",
     }
@@ -712,6 +718,24 @@ def test_explain_names_the_agent_who_gave_a_tag(tmp_path: Path) -> None:
     ]
     assert "  big_city L  since 2017-11-01: agent A01 said so" in list(as_lines(by_hand))
     assert any(line.startswith("  price_sensitive L  since 2017-12-01: discount_share >= 0.5") for line in as_lines(by_rule))
+
+
+def test_explain_says_what_a_user_is_worth_or_why_that_is_not_known(tmp_path: Path) -> None:
+    write_generation(tmp_path, rulebook.load(manifest()))
+    loyal, interested, unknown = (list(as_lines(rulebook.explain(user, tmp_path))) for user in ("u1", "u2", "u3"))
+    assert "Value  90.00 from 3 purchases so far" in loyal
+    assert "       next purchase more likely than not by 2018-01-20" in loyal
+    assert "       no prediction, not_eligible: no purchase" in interested
+    assert not any(line.startswith("Value") for line in unknown)
+
+
+def test_explain_speaks_chinese_with_the_names_people_use(tmp_path: Path) -> None:
+    write_generation(tmp_path, rulebook.load(manifest()))
+    said = list(as_lines(rulebook.explain("u1", tmp_path), "zh"))
+    assert said[0] == "用户 u1"
+    assert any(line.startswith("      依据 ") and "累计成交订单数 = 3" in line for line in said)
+    assert any(line.startswith("  不在  thank_you ") and line.endswith("：排除条件第 1 步") for line in said)
+    assert not {"Tags", "Lists", "Stage", "because"} & {word for line in said for word in line.split()}
 
 
 def test_explain_says_why_a_user_is_not_on_a_list(tmp_path: Path) -> None:

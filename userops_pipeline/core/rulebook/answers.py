@@ -92,21 +92,37 @@ class ListSeen(Frozen):
     segment: str
     is_on: bool
     reason: str
+    reason_zh: str
+
+
+class Worth(Frozen):
+    """What the user has brought and is expected to bring, or why nothing can be said."""
+
+    historic_amount: Value
+    order_count: Value
+    predicted_amount: Value
+    alive_probability: Value
+    churn_risk: str | None
+    next_order_on: Value
+    eligibility: str
 
 
 class Explanation(Frozen):
     user_id: str
     stage: StageSeen | None
+    worth: Worth | None
     tags: tuple[TagSeen, ...]
     segments: tuple[SegmentSeen, ...]
     lists: tuple[ListSeen, ...]
+    labels: dict[str, str]
+    """What people call the columns that conditions are written over."""
 
 
 REASONS = {
-    "exported": "on the list",
-    "no_consent": "no consent for this channel and purpose",
-    "no_contact_point": "no contact point for this channel",
-    "excluded": "left out as test, robot or internal account",
+    "exported": ("on the list", "在名单上"),
+    "no_consent": ("no consent for this channel and purpose", "该渠道与用途没有授权"),
+    "no_contact_point": ("no contact point for this channel", "该渠道没有联系方式"),
+    "excluded": ("left out as test, robot or internal account", "测试、机器或内部账号，已排除"),
 }
 
 
@@ -218,6 +234,14 @@ def explain(user_id: str, generation_dir: Path) -> Explanation:
             ).fetchall()
         }
         passed = _steps_passed(database, rulebook, state, user_id, values)
+        worth = _one_row(database, f"read_parquet('{_quoted(generation_dir / 'user_value.parquet')}')", user_id)
+        labels: dict[str, str] = dict(
+            database.execute(
+                "select column_name, any_value(label order by table_name) from "
+                f"read_parquet('{_quoted(generation_dir / 'data_dictionary.parquet')}') "
+                "where table_name in ('user_profile', 'user_tags') and label is not null group by column_name"
+            ).fetchall()
+        )
     stage = next((each for each in rulebook.stages if each.name == values.get("stage")), None)
     segments = tuple(_segment_seen(segment, passed, values) for segment in rulebook.segments)
     membership = {segment.name: segment for segment in segments}
@@ -234,6 +258,8 @@ def explain(user_id: str, generation_dir: Path) -> Explanation:
             days_in_stage=life.get("days_in_stage"),
             previous_stage=life.get("previous_stage"),
         ),
+        worth=None if worth is None else Worth(**{name: worth[name] for name in Worth.model_fields}),
+        labels=labels,
         tags=tuple(
             TagSeen(
                 name=t.name,
@@ -254,7 +280,8 @@ def explain(user_id: str, generation_dir: Path) -> Explanation:
                 tool=each.tool,
                 segment=each.segment,
                 is_on=decisions.get(each.name) == "exported",
-                reason=_reason(decisions.get(each.name), membership.get(each.segment)),
+                reason=_reason(decisions.get(each.name), membership.get(each.segment))[0],
+                reason_zh=_reason(decisions.get(each.name), membership.get(each.segment))[1],
             )
             for each in rulebook.lists
         ),
@@ -266,12 +293,16 @@ def _segment_text(segment: Segment) -> str:
     return wanted + "".join(f" except ({step.text})" for step in segment.exclude)
 
 
-def _reason(decision: str | None, segment: SegmentSeen | None) -> str:
+def _reason(decision: str | None, segment: SegmentSeen | None) -> tuple[str, str]:
+    """Why the user is on a list or not, in English and Chinese."""
     if decision is not None:
-        return REASONS.get(decision, decision.replace("_", " "))
+        plain = decision.replace("_", " ")
+        return REASONS.get(decision, (plain, plain))
     if segment is not None and segment.failed is not None:
-        return f"not in segment {segment.name}: {segment.failed.kind} step {segment.failed.number}"
-    return "not in the segment"
+        kind, number = segment.failed.kind, segment.failed.number
+        kind_zh = "排除" if kind == "exclude" else "纳入"
+        return f"not in segment {segment.name}: {kind} step {number}", f"不在分群「{segment.label}」中：{kind_zh}条件第 {number} 步"
+    return "not in the segment", "不在该分群中"
 
 
 def _state_relation(database: duckdb.DuckDBPyConnection, profile: str, tags: str) -> str:
