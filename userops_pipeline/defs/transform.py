@@ -85,6 +85,11 @@ def manifest_of(home: Home) -> dict[str, Any]:
     project = warehouse.project_hash()
     if not (manifest.is_file() and stamp.is_file() and json.loads(stamp.read_text(encoding="utf-8")) == project):
         result = invoke(home, ["--quiet", "parse"])
+        remembered = home.dbt_target / "partial_parse.msgpack"
+        if not result.success and remembered.is_file():
+            # dbt trips over what it remembers when a description moves to another file; what it says without memory counts.
+            remembered.unlink()
+            result = invoke(home, ["--quiet", "parse"])
         if not result.success:
             raise UserOpsError(f"The dbt project cannot be parsed: {' '.join(str(result.exception).split())[:600]}")
         write_json(stamp, project)
