@@ -6,7 +6,7 @@ Must not open the private warehouse, show a contact value, or print; the command
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -128,60 +128,31 @@ REASONS = {
 
 def list_rules(rulebook: Rulebook) -> list[RuleRow]:
     """Every rule as one row, in the order in which it is read."""
-    rows = [
-        RuleRow(kind="stage", name=s.name, label=s.label, owner="", rule=condition_text(s.when, s.stays_when), file=s.file)
-        for s in rulebook.stages
+    texts: list[tuple[str, Sequence[Any], Callable[[Any], str]]] = [
+        ("stage", rulebook.stages, lambda stage: condition_text(stage.when, stage.stays_when)),
+        ("plan state", rulebook.plan_states, lambda state: condition_text(state.when, state.stays_when)),
+        ("tag", rulebook.tags, lambda tag: condition_text(tag.when, tag.stays_when)),
+        ("segment", rulebook.segments, _segment_text),
+        ("funnel", rulebook.funnels, lambda funnel: " → ".join(step.name for step in funnel.steps)),
+        ("group", rulebook.rfm_groups, lambda group: group.when),
+        ("retention", rulebook.retentions, lambda r: f"{r.start} → {r.returns} by {r.grain} ({r.kind}, {r.entry}, {r.periods} periods)"),
+        ("survival", rulebook.survivals, lambda s: f"{s.entry} until {s.churned_after_days} days without {s.activity}"),
+        ("list", rulebook.lists, lambda each: f"{each.segment} → {each.tool} ({each.mode}, {each.channel}, {each.purpose})"),
     ]
-    rows += [
-        RuleRow(kind="plan state", name=s.name, label=s.label, owner="", rule=condition_text(s.when, s.stays_when), file=s.file)
-        for s in rulebook.plan_states
-    ]
-    rows += [
-        RuleRow(kind="tag", name=t.name, label=t.label, owner=t.owner, rule=condition_text(t.when, t.stays_when), file=t.file)
-        for t in rulebook.tags
-    ]
-    rows += [
-        RuleRow(kind="segment", name=s.name, label=s.label, owner=s.owner, rule=_segment_text(s), file=s.file) for s in rulebook.segments
-    ]
-    rows += [
-        RuleRow(kind="funnel", name=f.name, label=f.label, owner="", rule=" → ".join(step.name for step in f.steps), file=f.file)
-        for f in rulebook.funnels
-    ]
-    rows += [RuleRow(kind="group", name=g.name, label=g.label, owner="", rule=g.when, file=g.file) for g in rulebook.rfm_groups]
-    rows += [
-        RuleRow(
-            kind="retention",
-            name=r.name,
-            label=r.label,
-            owner="",
-            rule=f"{r.start} → {r.returns} by {r.grain} ({r.kind}, {r.entry}, {r.periods} periods)",
-            file=r.file,
+    return [
+        RuleRow.model_validate(
+            {
+                "kind": kind,
+                "name": rule.name,
+                "label": rule.label,
+                "owner": getattr(rule, "owner", ""),
+                "rule": text(rule),
+                "file": rule.file,
+            }
         )
-        for r in rulebook.retentions
+        for kind, rules, text in texts
+        for rule in rules
     ]
-    rows += [
-        RuleRow(
-            kind="survival",
-            name=s.name,
-            label=s.label,
-            owner="",
-            rule=f"{s.entry} until {s.churned_after_days} days without {s.activity}",
-            file=s.file,
-        )
-        for s in rulebook.survivals
-    ]
-    rows += [
-        RuleRow(
-            kind="list",
-            name=e.name,
-            label=e.label,
-            owner="",
-            rule=f"{e.segment} → {e.tool} ({e.mode}, {e.channel}, {e.purpose})",
-            file=e.file,
-        )
-        for e in rulebook.lists
-    ]
-    return rows
 
 
 def preview(condition: str, rulebook: Rulebook, published_database: Path) -> Preview:
@@ -280,10 +251,11 @@ def explain(user_id: str, generation_dir: Path) -> Explanation:
                 tool=each.tool,
                 segment=each.segment,
                 is_on=decisions.get(each.name) == "exported",
-                reason=_reason(decisions.get(each.name), membership.get(each.segment))[0],
-                reason_zh=_reason(decisions.get(each.name), membership.get(each.segment))[1],
+                reason=reason,
+                reason_zh=reason_zh,
             )
             for each in rulebook.lists
+            for reason, reason_zh in (_reason(decisions.get(each.name), membership.get(each.segment)),)
         ),
     )
 
