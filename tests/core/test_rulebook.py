@@ -7,9 +7,6 @@ Must not need dbt, except in the one test that reads the real project.
 from __future__ import annotations
 
 import copy
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,11 +14,12 @@ from typing import Any
 import duckdb
 import pytest
 
+from tests.dbt_runs import run_dbt
 from userops_pipeline.core import rulebook
+from userops_pipeline.core.home import DBT_PROJECT_DIR
 from userops_pipeline.core.rulebook.condition import Typist, contradiction, guard
 from userops_pipeline.core.rulebook.render import as_lines
 
-PROJECT = Path(__file__).parents[2]
 TOOLS = {"csv_file", "webhook"}
 TYPES = {
     "user_id": "varchar",
@@ -767,11 +765,7 @@ def test_the_manifest_given_is_left_as_it_was() -> None:
 
 
 def test_the_rules_of_this_project_are_clean(tmp_path: Path) -> None:
-    project = PROJECT / "dbt_project"
-    environment = {**os.environ, "USEROPS_WAREHOUSE": str(tmp_path / "warehouse.duckdb"), "USEROPS_DBT_TARGET": str(tmp_path / "target")}
-    command = [str(Path(sys.executable).with_name("dbt")), "parse", "--project-dir", str(project), "--profiles-dir", str(project)]
-    command += ["--target-path", str(tmp_path / "target"), "--log-path", str(tmp_path / "logs"), "--quiet"]
-    subprocess.run(command, env=environment, check=True, cwd=project, capture_output=True, text=True)
+    run_dbt(tmp_path / "userops.duckdb", "parse", target=tmp_path / "target")
     book = rulebook.load(tmp_path / "target" / "manifest.json")
     assert [str(problem) for problem in rulebook.check(book, TOOLS)] == []
-    assert [str(problem) for problem in rulebook.check_yaml_files(project)] == []
+    assert [str(problem) for problem in rulebook.check_yaml_files(DBT_PROJECT_DIR)] == []

@@ -6,7 +6,6 @@ Add nothing that dbt does not do, and no expectation: a property says itself wha
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import date
 from graphlib import TopologicalSorter
@@ -14,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from dbt.cli.main import dbtRunner
 
+from tests.dbt_runs import run_dbt
 from userops_pipeline.core import warehouse
 from userops_pipeline.core.home import Home
 from userops_pipeline.core.source import Source
@@ -37,17 +35,8 @@ class Model:
     window_start: str | None
 
 
-def _dbt(home: Home, *arguments: str) -> Any:
-    os.environ["USEROPS_WAREHOUSE"] = str(home.warehouse)
-    target = str(home.dbt_target)
-    folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", target, "--log-path", target]
-    try:
-        result = dbtRunner().invoke([*arguments, "--quiet", "--select", "resource_type:model", *folders])
-    finally:
-        DuckDBConnectionManager.close_all_connections()
-        del os.environ["USEROPS_WAREHOUSE"]
-    assert result.success, result.exception or [(row.node.name, row.message) for row in result.result if row.status == "error"]
-    return result
+def _dbt(home: Home, command: str) -> Any:
+    return run_dbt(home.warehouse, command, "--select", "resource_type:model", target=home.dbt_target)
 
 
 def run_project(home: Home, source: Source, as_of: date) -> None:

@@ -7,22 +7,18 @@ Must not build tables: a test that needs them says so itself.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-from dbt.cli.main import dbtRunner
 
-PROJECT = Path(__file__).parents[2] / "dbt_project"
+from tests.dbt_runs import run_dbt
 
 
 @pytest.fixture(scope="session")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The manifest of the project as `dbt parse` writes it."""
     target = tmp_path_factory.mktemp("manifest")
-    folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(target), "--log-path", str(target)]
-    result = dbtRunner().invoke(["parse", "--quiet", *folders])
-    assert result.success, result.exception
+    run_dbt(target / "userops.duckdb", "parse", target=target)
     return json.loads((target / "manifest.json").read_text(encoding="utf-8"))
 
 
@@ -30,9 +26,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The SQL of every model as DuckDB would run it, by name; nothing is run."""
     target = tmp_path_factory.mktemp("compiled")
-    folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(target), "--log-path", str(target)]
-    result = dbtRunner().invoke(["compile", "--quiet", "--select", "resource_type:model", *folders])
-    assert result.success, result.exception
+    run_dbt(target / "userops.duckdb", "compile", "--select", "resource_type:model", target=target)
     return {
         path.stem: path.read_text(encoding="utf-8")
         for path in (target / "compiled" / "userops" / "models").rglob("*.sql")

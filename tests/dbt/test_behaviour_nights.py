@@ -7,7 +7,6 @@ Must go through landing and conform: how far a night reaches back is what is tes
 from __future__ import annotations
 
 import csv
-import os
 import random
 import shutil
 from collections.abc import Sequence
@@ -17,9 +16,8 @@ from pathlib import Path
 import duckdb
 import pytest
 import yaml
-from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from dbt.cli.main import dbtRunner
 
+from tests.dbt_runs import run_dbt
 from userops_pipeline.core.conform import conform
 from userops_pipeline.core.home import Home
 from userops_pipeline.core.landing import land
@@ -140,16 +138,7 @@ def run(folder: Path, home: Home, nights: Sequence[int]) -> None:
     land(home, source, dates)
     conform(home, source, dates)
     prepare_build(home, [source], dates[-1])
-    os.environ["USEROPS_WAREHOUSE"] = str(home.warehouse)
-    target = home.root / "target"
-    folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(target), "--log-path", str(target)]
-    models = [f"+{table.split('.')[1]}" for table in COMPARED]
-    try:
-        result = dbtRunner().invoke(["run", "--quiet", *folders, "--select", *models])
-    finally:
-        DuckDBConnectionManager.close_all_connections()
-        del os.environ["USEROPS_WAREHOUSE"]
-    assert result.success, [(row.node.name, row.message) for row in result.result if row.status == "error"]
+    run_dbt(home.warehouse, "run", "--select", *(f"+{table.split('.')[1]}" for table in COMPARED), target=home.dbt_target)
     finish_build(home, dates[-1])
 
 

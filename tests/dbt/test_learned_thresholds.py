@@ -5,7 +5,6 @@ Add a comparison when another threshold is learned from data. Must not read a se
 
 from __future__ import annotations
 
-import os
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -13,9 +12,8 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 import pytest
-from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from dbt.cli.main import dbtRunner
 
+from tests.dbt_runs import run_dbt
 from userops_pipeline.core import contract
 from userops_pipeline.core.warehouse import EVERYTHING
 from userops_pipeline.simulate import Settings, simulate
@@ -40,7 +38,7 @@ COLUMNS = {
 def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A simulated shop without dirt, its purchases as raw rows, and the thresholds built from them."""
     folder = tmp_path_factory.mktemp("shop")
-    out, path = folder / "files", folder / "shop.duckdb"
+    out, path = folder / "files", folder / "userops.duckdb"
     simulate(Settings(6000, NIGHTS, seed=5, out=out, start=FIRST_ON, events_per_user=100, orders_per_user=10))
     with duckdb.connect(str(path)) as con:
         con.execute("create schema raw")
@@ -58,15 +56,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
                 f"insert into raw.{name} ({', '.join(columns)}, arrived_on, source_name, source_file, source_row) "
                 f"select {', '.join(columns.values())}, cast(split_part(filename, '/', -2) as date), 'demo_shop', 'f', row_number() over () from {files}"
             )
-    os.environ["USEROPS_WAREHOUSE"] = str(path)
-    target = folder / "target"
-    folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(target), "--log-path", str(target)]
-    try:
-        result = dbtRunner().invoke(["run", "--quiet", *folders, "--select", "+lifecycle_thresholds"])
-    finally:
-        DuckDBConnectionManager.close_all_connections()
-        del os.environ["USEROPS_WAREHOUSE"]
-    assert result.success, [(row.node.name, row.message) for row in result.result if row.status in {"error", "fail"}]
+    run_dbt(path, "run", "--select", "+lifecycle_thresholds", target=folder / "target")
     return path, out
 
 

@@ -6,16 +6,14 @@ Must not know the rules or thresholds of stages and tags: tables are compared wi
 
 from __future__ import annotations
 
-import os
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
-from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from dbt.cli.main import dbtRunner
 
+from tests.dbt_runs import run_dbt
 from userops_pipeline.core import contract
 from userops_pipeline.core.warehouse import EVERYTHING
 
@@ -140,16 +138,9 @@ def build(path: Path, as_of: int, window_from: int | None, *, tests: bool = Fals
             "cast(? as date) as first_on, cast(? as varchar) as business_zone",
             [night(as_of), EVERYTHING if window_from is None else night(window_from), FIRST_ON, ZONE],
         )
-    os.environ["USEROPS_WAREHOUSE"] = str(path)
     target = path.with_suffix("")
-    folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(target), "--log-path", str(target)]
     leave_out = ["--exclude", "resource_type:unit_test"] + ([] if tests else ["resource_type:test"])
-    try:
-        result = dbtRunner().invoke(["build", "--quiet", *folders, *leave_out])
-    finally:
-        DuckDBConnectionManager.close_all_connections()
-        del os.environ["USEROPS_WAREHOUSE"]
-    assert result.success, [(row.node.name, row.message) for row in result.result if row.status in {"error", "fail"}]
+    run_dbt(path, "build", *leave_out, target=target)
     return target / "compiled" / "userops" / "tests"
 
 
@@ -169,13 +160,13 @@ def tables(path: Path) -> dict[str, tuple[int, int]]:
 @pytest.fixture(scope="module")
 def at_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The shop built in one go, with its data tests."""
-    path = tmp_path_factory.mktemp("at_once") / "shop.duckdb"
+    path = tmp_path_factory.mktemp("at_once") / "userops.duckdb"
     open_shop(path)
     return path, build(path, as_of=39, window_from=None, tests=True)
 
 
 def test_nights_in_any_split_give_the_same_tables(at_once: tuple[Path, Path], tmp_path: Path) -> None:
-    path = tmp_path / "shop.duckdb"
+    path = tmp_path / "userops.duckdb"
     open_shop(path)
     build(path, as_of=30, window_from=None)
     build(path, as_of=31, window_from=31)

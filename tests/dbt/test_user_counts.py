@@ -6,7 +6,6 @@ Small single edges are dbt unit tests beside the models; nights in splits and ba
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 from collections import Counter
@@ -19,9 +18,8 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
-from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from dbt.cli.main import dbtRunner
 
+from tests.dbt_runs import run_dbt
 from userops_pipeline.core import contract
 from userops_pipeline.core.warehouse import EVERYTHING
 
@@ -134,7 +132,7 @@ def build(
     folder: Path, everybody: list[User], of: Definition, models: list[str] = MODELS, declare: Callable[[Path], None] = lambda project: None
 ) -> Path:
     """The tables by a project that declares this definition, and what `declare` writes into its YAML."""
-    project, warehouse = folder / "project", folder / "shop.duckdb"
+    project, warehouse = folder / "project", folder / "userops.duckdb"
     shutil.copytree(PROJECT, project)
     declared = project / "models" / "marts" / "users" / "_user_counts.yml"
     document = yaml.safe_load(declared.read_text(encoding="utf-8"))
@@ -144,16 +142,8 @@ def build(
     declared.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
     declare(project)
     write_raw(warehouse, everybody)
-    os.environ["USEROPS_WAREHOUSE"] = str(warehouse)
-    folders = ["--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(folder), "--log-path", str(folder)]
-    try:
-        result = dbtRunner().invoke(
-            ["build", "--quiet", *folders, "--select", *models, "--exclude", "resource_type:unit_test", "--indirect-selection", "cautious"]
-        )
-    finally:
-        DuckDBConnectionManager.close_all_connections()
-        del os.environ["USEROPS_WAREHOUSE"]
-    assert result.success, [(row.node.name, row.message) for row in result.result if row.status in {"error", "fail"}]
+    chosen = ["--select", *models, "--exclude", "resource_type:unit_test", "--indirect-selection", "cautious"]
+    run_dbt(warehouse, "build", *chosen, target=folder, project=project)
     return warehouse
 
 

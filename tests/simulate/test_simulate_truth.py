@@ -6,7 +6,6 @@ Must not read a model to explain a model: causes are found in the truth and in t
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -17,9 +16,8 @@ import duckdb
 import pytest
 import yaml
 from conftest import delivered, reading
-from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from dbt.cli.main import dbtRunner
 
+from tests.dbt_runs import run_dbt
 from userops_pipeline.core.home import DBT_PROJECT_DIR, Home
 from userops_pipeline.core.warehouse import prepare_build
 
@@ -41,14 +39,7 @@ def built(home: Home, folder: Path, as_of: date) -> Path:
     document = yaml.safe_load(declared.read_text(encoding="utf-8"))
     document["models"][0]["config"]["meta"]["activity"] |= {"dormant_after_days": DORMANT, "churned_after_days": CHURNED}
     declared.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
-    os.environ["USEROPS_WAREHOUSE"] = str(home.warehouse)
-    folders = ["--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(folder), "--log-path", str(folder)]
-    try:
-        result = dbtRunner().invoke(["run", "--quiet", *folders, "--select", *MODELS])
-    finally:
-        DuckDBConnectionManager.close_all_connections()
-        del os.environ["USEROPS_WAREHOUSE"]
-    assert result.success, [(row.node.name, row.message) for row in result.result if row.status == "error"]
+    run_dbt(home.warehouse, "run", "--select", *MODELS, target=folder, project=project)
     return home.warehouse
 
 

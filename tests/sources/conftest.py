@@ -13,9 +13,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from dbt.cli.main import dbtRunner
 
+from tests.dbt_runs import run_dbt
 from userops_pipeline.core.conform import Accounting, conform
 from userops_pipeline.core.home import PROJECT_DIR, Home
 from userops_pipeline.core.landing import land
@@ -59,15 +58,6 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, s
 
 def _dbt(home: Home, source: object, as_of: date) -> None:
     prepare_build(home, [source], as_of)  # type: ignore[list-item]
-    os.environ["USEROPS_WAREHOUSE"] = str(home.warehouse)
-    target = str(home.root / "target")
-    folders = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT), "--target-path", target, "--log-path", target]
-    try:
-        result = dbtRunner().invoke(
-            ["build", "--quiet", *folders, "--select", *MODELS, "--indirect-selection", "cautious", "--exclude", "resource_type:unit_test"]
-        )
-    finally:
-        DuckDBConnectionManager.close_all_connections()
-        del os.environ["USEROPS_WAREHOUSE"]
-    assert result.success, [(row.node.name, row.message) for row in result.result if row.status in {"error", "fail"}]
+    chosen = ["--select", *MODELS, "--indirect-selection", "cautious", "--exclude", "resource_type:unit_test"]
+    run_dbt(home.warehouse, "build", *chosen, target=home.dbt_target)
     finish_build(home, as_of)

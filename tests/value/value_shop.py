@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from dbt.cli.main import dbtRunner
 
+from tests.dbt_runs import run_dbt
 from userops_pipeline.core import score, warehouse
 from userops_pipeline.core.conform import conform
-from userops_pipeline.core.home import DBT_PROJECT_DIR, Home
+from userops_pipeline.core.home import Home
 from userops_pipeline.core.landing import land
 from userops_pipeline.core.source import Source, load_source
 from userops_pipeline.defs import transform
@@ -52,17 +51,8 @@ def load(home: Home, source: Source, nights: Sequence[date]) -> None:
 def build(home: Home, source: Source, as_of: date) -> None:
     """What the score step reads, built by dbt for this night."""
     warehouse.prepare_build(home, [source], as_of)
-    os.environ["USEROPS_WAREHOUSE"] = str(home.warehouse)
-    target = str(home.dbt_target)
-    folders = ["--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR), "--target-path", target, "--log-path", target]
-    try:
-        result = dbtRunner().invoke(
-            ["build", "--quiet", *folders, "--select", *READ, "--indirect-selection", "cautious", "--exclude", "resource_type:unit_test"]
-        )
-    finally:
-        DuckDBConnectionManager.close_all_connections()
-        del os.environ["USEROPS_WAREHOUSE"]
-    assert result.success, [(row.node.name, row.message) for row in result.result if row.status in {"error", "fail"}]
+    chosen = ["--select", *READ, "--indirect-selection", "cautious", "--exclude", "resource_type:unit_test"]
+    run_dbt(home.warehouse, "build", *chosen, target=home.dbt_target)
     warehouse.finish_build(home, as_of)
 
 
