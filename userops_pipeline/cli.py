@@ -197,6 +197,8 @@ def summary() -> None:
     out.print(
         f"tables      {_near(home.published / 'userops.duckdb')}   (dictionary: {_near(home.published / 'current' / 'dictionary.html')})"
     )
+    if found.review is not None:
+        out.print(f"review      {_near(found.review)}")
     out.print(f"lists       {_near(home.exports)}")
     out.print("\nTry next:")
     command = "userops" if home.root == PROJECT_DIR / "data" else f"userops --home {home.root}"
@@ -205,6 +207,22 @@ def summary() -> None:
     out.print(f'  {command} rules preview "days_since_order > 30 and order_count >= 10"', soft_wrap=True)
     out.print(f"  {command} nightly --date {found.as_of}{source}      (the same night again: nothing is sent twice)", soft_wrap=True)
     out.print("  make ui\n")
+
+
+@main.command()
+@click.option("--date", "night", type=NIGHT, help="The night (default: the one that is current).")
+@click.option(
+    "--out", "path", type=click.Path(path_type=Path, dir_okay=False), help="File to write (default: published/reviews/<night>.html)."
+)
+@_speaks_plainly
+def review(night: date | None, path: Path | None) -> None:
+    """Write a published night as one page for people: stages, retention, value, personas, tags, lists, in English and Chinese."""
+    from userops_pipeline.core import review as room
+
+    home = Home.from_environment()
+    generation = room.published_on(home, night)
+    written = room.write(path or home.review_of(generation.as_of), room.review(generation))
+    out.print(f"[green]✓[/] {_near(written)}", soft_wrap=True)
 
 
 def _published(home: Home) -> Path:

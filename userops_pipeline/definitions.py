@@ -11,6 +11,7 @@ from userops_pipeline.defs.gate import gate_checks
 from userops_pipeline.defs.land import land_assets
 from userops_pipeline.defs.publish import publish_asset
 from userops_pipeline.defs.resources import Shop, WriterLock, progress_logger
+from userops_pipeline.defs.review import review_asset
 from userops_pipeline.defs.score import score_assets
 from userops_pipeline.defs.transform import build_assets
 
@@ -19,7 +20,7 @@ def build_definitions(shop: Shop) -> dg.Definitions:
     """Everything Dagster knows of one shop."""
     job = nightly_job(shop)
     return dg.Definitions(
-        assets=[*land_assets(shop), build_assets(shop), score_assets(shop), publish_asset(shop), *deliver_assets(shop)],
+        assets=[*land_assets(shop), build_assets(shop), score_assets(shop), publish_asset(shop), review_asset(shop), *deliver_assets(shop)],
         asset_checks=[gate_checks(shop)],
         jobs=[job],
         schedules=[nightly_schedule(job)],

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from flow_harness import EVE, LAST, FlowShop, Shelf, ask, content, current_id
 
+from userops_pipeline.core.review import SECTIONS
+
 
 def test_the_summary_shows_stages_tags_lists_and_rows(shop: FlowShop, clean: Path) -> None:
     said = shop.run(clean, "summary").said
@@ -50,6 +52,26 @@ def test_explain_gives_the_rules_and_the_values_they_saw(shop: FlowShop, clean: 
     assert "redemption_count_90d" in said
     assert "coupon_news" in said
     assert "no such user" in shop.run(clean, "explain", "U9999", code=1).said  # the id may be somebody's number, so it is not repeated
+
+
+def test_the_review_of_a_night_is_one_page_without_network_or_personal_data(shop: FlowShop, clean: Path, tmp_path: Path) -> None:
+    written = clean / "published" / "reviews" / f"{LAST}.html"
+    assert str(written) in shop.run(clean, "summary").said
+    by_the_night = written.read_bytes()
+    assert str(written) in shop.run(clean, "review").said
+    assert written.read_bytes() == by_the_night
+    shop.run(clean, "review", "--date", EVE, "--out", tmp_path / "eve.html")
+    assert (tmp_path / "eve.html").read_bytes() != by_the_night
+    assert f"there are those of {EVE}, {LAST}" in shop.run(clean, "review", "--date", "2026-03-02", code=1).said
+    page = by_the_night.decode()
+    for section in SECTIONS:
+        assert f'<section id="{section.name}"><h2><span lang="en">{section.title.en}</span><span lang="zh">{section.title.zh}</span></h2>' in page or (
+            section.title.en == section.title.zh
+        )
+    assert page.count("<figure><svg ") > 6
+    assert re.findall(r"https?:|src=|<link|<iframe|@import", page) == []
+    people = {name for (name,) in ask(clean, "select user_id from user_profile")}
+    assert {name for name in people if f">{name}<" in page} == set()
 
 
 def test_generations_are_listed_and_an_older_one_is_made_current(shop: FlowShop, clean: Path) -> None:
@@ -106,7 +128,7 @@ def test_a_mistake_is_a_sentence(shop: FlowShop, clean: Path, arguments: list[st
     assert content(clean) == before
 
 
-@pytest.mark.parametrize("arguments", [["summary"], ["explain", "U0001"], ["deliver"], ["rules", "preview", "order_count > 1"]])
+@pytest.mark.parametrize("arguments", [["summary"], ["review"], ["explain", "U0001"], ["deliver"], ["rules", "preview", "order_count > 1"]])
 def test_before_the_first_night_every_question_says_so(shop: FlowShop, shelf: Shelf, arguments: list[str]) -> None:
     assert "night" in shop.run(shelf.fresh(), *arguments, code=1).said
     assert "nothing keeps a night" in shop.run(shelf.home, "doctor").said

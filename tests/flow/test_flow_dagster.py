@@ -78,8 +78,10 @@ def test_a_run_leaves_numbers_that_plot_and_pictures(instance: dg.DagsterInstanc
 
     published = metadata("published/generation")
     assert {"dagster/row_count", "tables", "checks_passed", "seconds"} <= published.keys()
-    for picture in ("users_by_stage", "purchase_funnel", "stages_night_by_night", "active_users"):
-        assert "](data:image/png;base64," in str(published[picture])
+    reviewed = metadata("published/review")
+    assert (reviewed["generation"], Path(str(reviewed["page"])).name) == (published["generation"], f"{LAST}.html")
+    for picture in ("stages_night_by_night", "stage_flow", "active_users", "retention_weekly", "rfm_grid", "value_concentration", "list_sizes"):
+        assert "](data:image/svg+xml;base64," in str(reviewed[picture])
     assert {"rows", "bytes", "files_landed", "seconds"} <= metadata("landing/sample_shop").keys()
     assert {"rows_in", "quarantined", "duplicates", "dagster/row_count"} <= metadata("raw/orders").keys()
     assert {"planned", "sent", "calls", "sentence"} <= metadata("lists/coupon_news").keys()

@@ -107,7 +107,7 @@ def test_the_tracking_of_78_weeks_is_the_papers(shop: duckdb.DuckDBPyConnection)
         pictures.TrackedWeek(*(week[name] for name in ("week_to_on", "expected_count", "actual_count", "is_holdout")))
         for week in found.tracking
     ]
-    assert pictures.value_tracking(weeks, version_on=LAST).startswith(b"\x89PNG")
+    assert pictures.value_tracking(weeks, version_on=LAST).for_page().startswith("<svg ")
 
 
 def test_who_bought_once_has_no_prediction_from_a_model_that_knows_nothing_of_them(shop: duckdb.DuckDBPyConnection) -> None:

@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,10 @@ class Home:
     @property
     def published(self) -> Path:
         return self.root / "published"
+
+    def review_of(self, night: date) -> Path:
+        """The page that shows a published night to people."""
+        return self.published / "reviews" / f"{night}.html"
 
     @property
     def exports(self) -> Path:

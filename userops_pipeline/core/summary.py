@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 import duckdb
 
@@ -51,6 +52,8 @@ class Summary:
     lists: list[ListCount]
     loads: list[Load]
     example_user: str | None
+    review: Path | None
+    """The page of the night, where it has been written."""
 
 
 def summarise(home: Home) -> Summary:
@@ -101,4 +104,5 @@ def summarise(home: Home) -> Summary:
                 )
             ],
             example_user=example,
+            review=page if (page := home.review_of(as_of)).is_file() else None,
         )

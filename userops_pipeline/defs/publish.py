@@ -1,16 +1,14 @@
 """Publish: the one asset that turns a proven build into the generation everybody reads.
 
-Here lives what is gathered for a generation (tables, checks, dictionary, rules) and the pictures shown beside it.
+Here lives what is gathered for a generation: tables, checks, dictionary, rules.
 Add here when the record of a generation should hold more; how it is written, proved and swapped is core/generations.py.
 """
 
-import base64
 import time
-from typing import Any
 
 import dagster as dg
 
-from userops_pipeline.core import dictionary, generations, pictures, rulebook, warehouse
+from userops_pipeline.core import dictionary, generations, rulebook, warehouse
 from userops_pipeline.core.faults import crash_point
 from userops_pipeline.defs import gate, score, transform
 from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, earlier_nights, partition_range
@@ -57,7 +55,6 @@ def publish_asset(shop: Shop) -> dg.AssetsDefinition:
                 rulebook_json=rulebook.to_json(transform.rules_of(shop.home)),
                 docs=dictionary.describe(manifest, tables),
             )
-            drawn = _pictures(connection, as_of)
         crash_point("publish:after")
         for night in earlier_nights(context, shop.home):
             context.log_event(dg.AssetMaterialization(GENERATION, partition=night.isoformat(), metadata={"generation": published.id}))
@@ -72,40 +69,7 @@ def publish_asset(shop: Shop) -> dg.AssetsDefinition:
                 "seconds": round(time.perf_counter() - begun, 3),
                 "database": dg.MetadataValue.path(str(shop.home.published / "userops.duckdb")),
                 "dictionary": dg.MetadataValue.path(str(published.path / "dictionary.html")),
-                **drawn,
             }
         )
 
     return generation
-
-
-def _pictures(connection: Any, as_of: Any) -> dict[str, dg.MetadataValue]:
-    """The night in four pictures, read from what was just published."""
-    stages = connection.execute(
-        "select stage, label, user_count from marts.lifecycle_kpi_daily where night_on = ? order by position", [as_of]
-    ).fetchall()
-    steps = connection.execute(
-        "select step, label, sum(users) from marts.funnel_conversion where funnel = 'purchase_ladder' group by all order by min(step_number)"
-    ).fetchall()
-    history = connection.execute(
-        "select night_on, stage, closing_count from marts.lifecycle_flow_daily order by night_on, stage"
-    ).fetchall()
-    nights = sorted({row[0] for row in history})
-    counts = {(night, stage): closing for night, stage, closing in history}
-    moves = connection.execute(
-        "select night_on, active_count, new_active_count, resurrected_count, newly_dormant_count, active_removed_count from marts.user_counts_daily "
-        "order by night_on"
-    ).fetchall()
-    drawings = {
-        "users_by_stage": pictures.lifecycle_counts([pictures.Bar(name, int(users), label) for name, label, users in stages], as_of=as_of),
-        "purchase_funnel": pictures.purchase_funnel(
-            [pictures.Bar(name, int(users or 0), label) for name, label, users in steps], as_of=as_of
-        ),
-        "stages_night_by_night": pictures.lifecycle_history(
-            nights, {name: [int(counts.get((night, name), 0)) for night in nights] for name, _, _ in stages}
-        ),
-        "active_users": pictures.active_users([pictures.UserNight(*move) for move in moves]),
-    }
-    return {
-        name: dg.MetadataValue.md(f"![{name}](data:image/png;base64,{base64.b64encode(png).decode()})") for name, png in drawings.items()
-    }

@@ -21,6 +21,7 @@ from pydantic import PrivateAttr
 from userops_pipeline.core.conform import config_hash, conformed_nights
 from userops_pipeline.core.home import Home, UserOpsError
 from userops_pipeline.core.landing import nights_between
+from userops_pipeline.core.pictures import Picture
 from userops_pipeline.core.source import Source, load_source
 
 DATA_TEAM = "team:data"
@@ -81,6 +82,11 @@ class Shop:
             if any((name, night, config) not in known for name, config in wanted)
         ]
         return [*missing, *nights_between(first, last)]
+
+
+def shown(picture: Picture) -> dg.MarkdownMetadataValue:
+    """A picture in the UI, its texts in the language of the browser."""
+    return dg.MetadataValue.md(f"![{picture.title.en}]({picture.as_image()})")
 
 
 def partition_range(context: Any, home: Home) -> tuple[date, date]:

@@ -4,7 +4,6 @@ Here lives what Dagster is told of core/score.py: which models it reads, what be
 Add here when the UI should show more of a score; a table or a rule of it is declared in dbt's YAML, a formula belongs to stats.
 """
 
-import base64
 import json
 import time
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from userops_pipeline.core import generations, pictures, scored, warehouse
 from userops_pipeline.core.faults import crash_point
 from userops_pipeline.core.home import Home, write_json
 from userops_pipeline.defs import transform
-from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, partition_range
+from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, partition_range, shown
 
 
 def scored_key(name: str) -> dg.AssetKey:
@@ -109,9 +108,7 @@ def _pictures(connection: Any) -> dict[str, dg.MetadataValue]:
         "predicted_and_actual_by_tenth": pictures.value_calibration([pictures.Tenth(*row) for row in deciles], version_on=version),
         "expected_and_actual_by_week": pictures.value_tracking([pictures.TrackedWeek(*row) for row in weeks], version_on=version),
     }
-    return {
-        name: dg.MetadataValue.md(f"![{name}](data:image/png;base64,{base64.b64encode(png).decode()})") for name, png in drawings.items()
-    }
+    return {name: shown(picture) for name, picture in drawings.items()}
 
 
 def _remember(home: Home, as_of: date, checks: tuple[generations.CheckResult, ...]) -> None:
