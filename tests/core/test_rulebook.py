@@ -652,7 +652,7 @@ def write_generation(folder: Path, book: rulebook.Rulebook) -> None:
             from user_profile""",
         "user_value": """select * from (values
             ('u1', 90.00, 3, 41.20, 0.910000, 'low', date '2018-01-20', 'eligible'),
-            ('u2', 0.00, 0, null, null, null, null, 'not_eligible: no purchase')
+            ('u2', 0.00, 0, null, null, null, null, 'not_eligible: has not bought')
         ) as t(user_id, historic_amount, order_count, predicted_amount, alive_probability, churn_risk, next_order_on, eligibility)""",
         "data_dictionary": """select * from (values ('user_profile', 'order_count', '累计成交订单数'), ('user_rfm', 'order_count', '别处'))
             as t(table_name, column_name, label)""",
@@ -703,8 +703,7 @@ def test_explain_gives_the_rule_and_the_values_it_saw(tmp_path: Path) -> None:
     buyers = next(segment for segment in loyal.segments if segment.name == "buyers")
     assert not buyers.is_member and buyers.failed is not None
     assert (buyers.failed.kind, buyers.failed.number, buyers.failed.values) == ("exclude", 1, {"price_sensitive": True})
-    reasons = {each.name: each.reason for each in loyal.lists}
-    assert reasons["thank_you"] == "not in segment buyers: exclude step 1"
+    assert "  off  thank_you (webhook): not in segment buyers: exclude step 1" in list(as_lines(loyal))
 
 
 def test_explain_names_the_agent_who_gave_a_tag(tmp_path: Path) -> None:
@@ -714,8 +713,8 @@ def test_explain_names_the_agent_who_gave_a_tag(tmp_path: Path) -> None:
         ("price_sensitive", "2017-12-01", None),
         ("big_city", "2017-11-01", "A01"),
     ]
-    assert "  big_city L  since 2017-11-01: agent A01 said so" in list(as_lines(by_hand))
-    assert any(line.startswith("  price_sensitive L  since 2017-12-01: discount_share >= 0.5") for line in as_lines(by_rule))
+    assert "  big_city  since 2017-11-01: agent A01 said so" in list(as_lines(by_hand))
+    assert any(line.startswith("  price_sensitive  since 2017-12-01: discount share is at least 50 %") for line in as_lines(by_rule))
 
 
 def test_explain_says_what_a_user_is_worth_or_why_that_is_not_known(tmp_path: Path) -> None:
@@ -723,7 +722,7 @@ def test_explain_says_what_a_user_is_worth_or_why_that_is_not_known(tmp_path: Pa
     loyal, interested, unknown = (list(as_lines(rulebook.explain(user, tmp_path))) for user in ("u1", "u2", "u3"))
     assert "Value  90.00 from 3 purchases so far" in loyal
     assert "       next purchase more likely than not by 2018-01-20" in loyal
-    assert "       no prediction, not_eligible: no purchase" in interested
+    assert "       no prediction: has not bought" in interested
     assert not any(line.startswith("Value") for line in unknown)
 
 
@@ -731,17 +730,17 @@ def test_explain_speaks_chinese_with_the_names_people_use(tmp_path: Path) -> Non
     write_generation(tmp_path, rulebook.load(manifest()))
     said = list(as_lines(rulebook.explain("u1", tmp_path), "zh"))
     assert said[0] == "用户 u1"
-    assert any(line.startswith("      依据 ") and "累计成交订单数 = 3" in line for line in said)
-    assert any(line.startswith("  不在  thank_you ") and line.endswith("：排除条件第 1 步") for line in said)
-    assert not {"Tags", "Lists", "Stage", "because"} & {word for line in said for word in line.split()}
+    assert any(line.startswith("      依据 累计成交订单数 至少 ") and "累计成交订单数 = 3" in line for line in said)
+    assert any(line.startswith("  不在  ") and "thank_you（webhook）：" in line and line.endswith("：排除条件第 1 步") for line in said)
+    assert not {"Tags", "Lists", "Stage", "because", ">=", "and", "or"} & {word for line in said for word in line.split()}
+    assert "      没有预测：还没有购买" in list(as_lines(rulebook.explain("u2", tmp_path), "zh"))
 
 
 def test_explain_says_why_a_user_is_not_on_a_list(tmp_path: Path) -> None:
     write_generation(tmp_path, rulebook.load(manifest()))
     lapsed = rulebook.explain("u3", tmp_path)
     assert [segment.name for segment in lapsed.segments if segment.is_member] == ["win_back"]
-    reasons = {each.name: (each.is_on, each.reason) for each in lapsed.lists}
-    assert reasons["come_back"] == (False, "no consent for this channel and purpose")
+    assert "  off  come_back (csv_file): no consent for this channel and purpose" in list(as_lines(lapsed))
     assert {each.name: each.is_on for each in rulebook.explain("u2", tmp_path).lists}["welcome"]
     big_city = next(segment for segment in rulebook.explain("u4", tmp_path).segments if segment.name == "win_back")
     assert big_city.failed is not None and big_city.failed.number == 2

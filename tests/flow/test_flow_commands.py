@@ -49,7 +49,8 @@ def test_explain_gives_the_rules_and_the_values_they_saw(shop: FlowShop, clean: 
     )
     said = shop.run(clean, "explain", user).said
     assert stage in said
-    assert "redemption_count_90d" in said
+    assert "redemption count in the last 90 nights is at least 2" in said
+    assert "近90天核销次数 至少 2" in shop.run(clean, "explain", user, "--language", "zh").said
     assert "coupon_news" in said
     assert "no such user" in shop.run(clean, "explain", "U9999", code=1).said  # the id may be somebody's number, so it is not repeated
 
@@ -65,8 +66,10 @@ def test_the_review_of_a_night_is_one_page_without_network_or_personal_data(shop
     assert f"there are those of {EVE}, {LAST}" in shop.run(clean, "review", "--date", "2026-03-02", code=1).said
     page = by_the_night.decode()
     for section in SECTIONS:
-        assert f'<section id="{section.name}"><h2><span lang="en">{section.title.en}</span><span lang="zh">{section.title.zh}</span></h2>' in page or (
-            section.title.en == section.title.zh
+        assert (
+            f'<section id="{section.name}"><h2><span lang="en">{section.title.en}</span><span lang="zh">{section.title.zh}</span></h2>'
+            in page
+            or (section.title.en == section.title.zh)
         )
     assert page.count("<figure><svg ") > 6
     assert re.findall(r"https?:|src=|<link|<iframe|@import", page) == []

@@ -80,7 +80,15 @@ def test_a_run_leaves_numbers_that_plot_and_pictures(instance: dg.DagsterInstanc
     assert {"dagster/row_count", "tables", "checks_passed", "seconds"} <= published.keys()
     reviewed = metadata("published/review")
     assert (reviewed["generation"], Path(str(reviewed["page"])).name) == (published["generation"], f"{LAST}.html")
-    for picture in ("stages_night_by_night", "stage_flow", "active_users", "retention_weekly", "rfm_grid", "value_concentration", "list_sizes"):
+    for picture in (
+        "stages_night_by_night",
+        "stage_flow",
+        "active_users",
+        "retention_weekly",
+        "rfm_grid",
+        "value_concentration",
+        "list_sizes",
+    ):
         assert "](data:image/svg+xml;base64," in str(reviewed[picture])
     assert {"rows", "bytes", "files_landed", "seconds"} <= metadata("landing/sample_shop").keys()
     assert {"rows_in", "quarantined", "duplicates", "dagster/row_count"} <= metadata("raw/orders").keys()

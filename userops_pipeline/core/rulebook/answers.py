@@ -51,6 +51,7 @@ class RuleSeen(Frozen):
     name: str
     label: str
     when: str
+    stays_when: str | None
     values: dict[str, Value]
 
 
@@ -70,7 +71,8 @@ class StageSeen(RuleSeen):
 class StepSeen(Frozen):
     number: int
     kind: Literal["include", "exclude"]
-    text: str
+    when: str | None
+    segment: str | None
     is_passed: bool
     """Whether the user stays: an include step that holds, an exclude step that does not."""
     values: dict[str, Value]
@@ -91,8 +93,10 @@ class ListSeen(Frozen):
     tool: str
     segment: str
     is_on: bool
-    reason: str
-    reason_zh: str
+    decision: str | None
+    """What became of the user on the way from the segment to the list; None where they are not in the segment."""
+    failed: StepSeen | None
+    """The first step of the segment at which the user falls out."""
 
 
 class Worth(Frozen):
@@ -115,15 +119,9 @@ class Explanation(Frozen):
     segments: tuple[SegmentSeen, ...]
     lists: tuple[ListSeen, ...]
     labels: dict[str, str]
-    """What people call the columns that conditions are written over."""
-
-
-REASONS = {
-    "exported": ("on the list", "在名单上"),
-    "no_consent": ("no consent for this channel and purpose", "该渠道与用途没有授权"),
-    "no_contact_point": ("no contact point for this channel", "该渠道没有联系方式"),
-    "excluded": ("left out as test, robot or internal account", "测试、机器或内部账号，已排除"),
-}
+    """What people call the columns that conditions are written over, in Chinese."""
+    stands: dict[str, dict[str, str]]
+    """What people call the values of `stage` and `plan_state`, in Chinese."""
 
 
 def list_rules(rulebook: Rulebook) -> list[RuleRow]:
@@ -223,7 +221,8 @@ def explain(user_id: str, generation_dir: Path) -> Explanation:
         else StageSeen(
             name=stage.name,
             label=stage.label,
-            when=condition_text(stage.when, stage.stays_when),
+            when=stage.when,
+            stays_when=stage.stays_when,
             values=_seen_by(stage, values),
             since_on=life.get("since_on"),
             days_in_stage=life.get("days_in_stage"),
@@ -231,11 +230,16 @@ def explain(user_id: str, generation_dir: Path) -> Explanation:
         ),
         worth=None if worth is None else Worth(**{name: worth[name] for name in Worth.model_fields}),
         labels=labels,
+        stands={
+            "stage": {stage.name: stage.label for stage in rulebook.stages},
+            "plan_state": {state.name: state.label for state in rulebook.plan_states},
+        },
         tags=tuple(
             TagSeen(
                 name=t.name,
                 label=t.label,
-                when=condition_text(t.when, t.stays_when),
+                when=t.when,
+                stays_when=t.stays_when,
                 values=_seen_by(t, values),
                 since_on=spells.get(t.name, (None, None))[0],
                 author=spells.get(t.name, (None, None))[1],
@@ -251,11 +255,10 @@ def explain(user_id: str, generation_dir: Path) -> Explanation:
                 tool=each.tool,
                 segment=each.segment,
                 is_on=decisions.get(each.name) == "exported",
-                reason=reason,
-                reason_zh=reason_zh,
+                decision=decisions.get(each.name),
+                failed=membership[each.segment].failed if each.segment in membership else None,
             )
             for each in rulebook.lists
-            for reason, reason_zh in (_reason(decisions.get(each.name), membership.get(each.segment)),)
         ),
     )
 
@@ -263,18 +266,6 @@ def explain(user_id: str, generation_dir: Path) -> Explanation:
 def _segment_text(segment: Segment) -> str:
     wanted = " and ".join(f"({step.text})" for step in segment.include)
     return wanted + "".join(f" except ({step.text})" for step in segment.exclude)
-
-
-def _reason(decision: str | None, segment: SegmentSeen | None) -> tuple[str, str]:
-    """Why the user is on a list or not, in English and Chinese."""
-    if decision is not None:
-        plain = decision.replace("_", " ")
-        return REASONS.get(decision, (plain, plain))
-    if segment is not None and segment.failed is not None:
-        kind, number = segment.failed.kind, segment.failed.number
-        kind_zh = "排除" if kind == "exclude" else "纳入"
-        return f"not in segment {segment.name}: {kind} step {number}", f"不在分群「{segment.label}」中：{kind_zh}条件第 {number} 步"
-    return "not in the segment", "不在该分群中"
 
 
 def _state_relation(database: duckdb.DuckDBPyConnection, profile: str, tags: str) -> str:
@@ -343,7 +334,8 @@ def _segment_seen(segment: Segment, passed: Mapping[tuple[str, str, int], bool],
         StepSeen(
             number=number,
             kind=kind,
-            text=step.text,
+            when=step.when,
+            segment=step.segment,
             is_passed=passed[segment.name, kind, number],
             values=_seen(step.when, values) if step.when is not None else {},
         )
