@@ -26,7 +26,9 @@ REASONS: tuple[tuple[str, str], ...] = (
     (r"the fit of the amounts has not converged", "金额模型的拟合没有收敛"),
     (r"the amounts have no mean \(q is not above 1\)", "金额分布没有均值（q 不大于 1）"),
     (r"amounts and frequency correlate by (\S+), at most (\S+)", r"金额与频次的相关系数为 \1，最多允许 \2"),
-    (r"one purchase day, of whom bg_nbd knows nothing", "只在一天购买过，bg_nbd 模型对此无从判断"),
+    (r".+, of whom bg_nbd knows nothing", "购买历史不足，bg_nbd 模型对此无从判断"),
+    (r"when they registered is not known", "注册时间未知"),
+    (r"nobody has (\d+) .+", r"还没有人有 \1 次购买"),
     (r"there is no such version", "没有这个版本"),
     (r"there is no version of the model yet that could be fitted", "还没有可以拟合的模型版本"),
     (r"fewer than half have churned at the ages seen so far", "在已观测的天龄内流失的用户不到一半"),
@@ -34,6 +36,15 @@ REASONS: tuple[tuple[str, str], ...] = (
     (r"fewer than (\d+) users in the segment", r"分群内不足 \1 个用户"),
     (r"fewer than (\d+) users outside it", r"分群外不足 \1 个用户"),
     (r"fewer than (\d+) expected in a cell", r"有单元格的期望人数不足 \1"),
+    (r"fewer than (\d+) users with it", r"有该行为的用户不足 \1 个"),
+    (r"fewer than (\d+) users without it", r"没有该行为的用户不足 \1 个"),
+    (r"fewer than (\d+) have a like to be compared with", r"可匹配比较的用户不足 \1 个"),
+    (r"never a purchase", "从未购买"),
+    (r"never .+", "从未活跃"),
+    (r"no (\w+) landed", r"没有到达过 \1 数据"),
+    (r"the first night lies within the period", "第一晚落在该周期之内"),
+    (r"nothing to measure in the period", "该周期内没有可衡量的数据"),
+    (r"its denominator is below (\d+)", r"分母不足 \1"),
 )
 
 

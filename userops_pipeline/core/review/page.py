@@ -136,10 +136,14 @@ def _cell(cell: Cell) -> str:
         case Gauge(share=share, text=text):
             width = f"{100 * min(max(share, 0), 1):.1f}"
             return f'<span class="gauge"><b>{escape(text)}</b><i><u style="width:{width}%"></u></i></span>'
-        case Span(at=at, low=low, high=high, base=base):
+        case Span():
+            least, most = cell.bounds
+            at, low, high, base = (
+                100 * min(max((number - least) / (most - least), 0), 1) for number in (cell.at, cell.low, cell.high, cell.base)
+            )
             return (
-                f'<span class="span"><u style="left:{100 * low:.1f}%;width:{100 * (high - low):.1f}%"></u>'
-                f'<s style="left:{100 * base:.1f}%"></s><b style="left:{100 * at:.1f}%"></b></span>'
+                f'<span class="span"><u style="left:{low:.1f}%;width:{high - low:.1f}%"></u>'
+                f'<s style="left:{base:.1f}%"></s><b style="left:{at:.1f}%"></b></span>'
             )
         case Mark(words=words, tone=tone):
             return f'<span class="mark {tone}">{_both(words)}</span>'

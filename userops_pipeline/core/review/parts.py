@@ -53,12 +53,13 @@ class Gauge:
 
 @dataclass(frozen=True)
 class Span:
-    """A share (0..1) with its interval, drawn on a line from 0 to 1; `base` is what it is compared with."""
+    """A number with its interval, drawn on a line between `bounds`; `base` is what it is compared with."""
 
     at: float
     low: float
     high: float
     base: float
+    bounds: tuple[float, float] = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
