@@ -14,12 +14,14 @@ from userops_pipeline.core import generations
 from userops_pipeline.core.generations import Generation
 from userops_pipeline.core.home import Home, UserOpsError, write_atomically
 from userops_pipeline.core.pictures import Picture
-from userops_pipeline.core.review import lifecycle, retention, segments, value
+from userops_pipeline.core.review import goals, lifecycle, retention, segments, value
 from userops_pipeline.core.review.page import as_html
 from userops_pipeline.core.review.parts import Drawing, Section, opened
 
 SECTIONS: tuple[Section, ...] = (
     lifecycle.glance,
+    goals.scorecard,
+    goals.metrics,
     lifecycle.stages,
     lifecycle.playbook,
     lifecycle.periods,
