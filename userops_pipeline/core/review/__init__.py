@@ -14,7 +14,7 @@ from userops_pipeline.core import generations
 from userops_pipeline.core.generations import Generation
 from userops_pipeline.core.home import Home, UserOpsError, write_atomically
 from userops_pipeline.core.pictures import Picture
-from userops_pipeline.core.review import churn, goals, lifecycle, membership, retention, segments, value
+from userops_pipeline.core.review import churn, community, goals, lifecycle, membership, retention, segments, value
 from userops_pipeline.core.review.page import as_html
 from userops_pipeline.core.review.parts import Drawing, Section, opened
 
@@ -34,6 +34,7 @@ SECTIONS: tuple[Section, ...] = (
     value.concentration,
     value.value_model,
     membership.membership,
+    community.core_users,
     segments.personas,
     segments.tags,
     segments.lists,
