@@ -36,7 +36,7 @@ RULES = score.value_rules(meta())
         ({}, "eligible"),
         ({"buyers": 499}, "not_eligible: 499 buyers, 500 are needed"),
         ({"history_days": 179}, "not_eligible: 179 days of purchases, 180 are needed"),
-        ({"most_orders": 2}, "not_eligible: nobody has bought on 3 days"),
+        ({"most_orders": 2}, "not_eligible: nobody has 3 purchase days"),
         ({"days_since_order": 31}, "not_eligible: no purchase for 31 days, at most 30"),
     ],
 )

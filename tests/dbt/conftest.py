@@ -7,10 +7,13 @@ Must not build tables: a test that needs them says so itself.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.changed_project import project_with
 from tests.dbt_runs import run_dbt
 
 
@@ -27,6 +30,23 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The SQL of every model as DuckDB would run it, by name; nothing is run."""
     target = tmp_path_factory.mktemp("compiled")
     run_dbt(target / "userops.duckdb", "compile", "--select", "resource_type:model", target=target)
+    return _models_in(target)
+
+
+@pytest.fixture(scope="session")
+def compiled_with(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, str]]:
+    """The SQL of the models asked for under other settings (see changed_project); only what they change is read again."""
+
+    def under(changes: Mapping[str, Mapping[str, object]], models: Sequence[str]) -> dict[str, str]:
+        folder = tmp_path_factory.mktemp("changed")
+        project = project_with(folder, changes)
+        run_dbt(folder / "userops.duckdb", "compile", "--select", *models, target=folder, project=project)
+        return _models_in(folder)
+
+    return under
+
+
+def _models_in(target: Path) -> dict[str, str]:
     return {
         path.stem: path.read_text(encoding="utf-8")
         for path in (target / "compiled" / "userops" / "models").rglob("*.sql")

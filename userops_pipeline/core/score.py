@@ -22,12 +22,12 @@ from userops_pipeline.core.faults import crash_point
 from userops_pipeline.core.generations import CheckResult
 from userops_pipeline.core.home import UserOpsError
 from userops_pipeline.core.reading import identifier
-from userops_pipeline.core.scored import BY_VERSION, CALIBRATION, CHECKS, FITS, TRACKING, USERS
+from userops_pipeline.core.scored import BY_VERSION, CALIBRATION, CHECKS, FITS, TRACKING, USERS, ValueRules
 from userops_pipeline.core.value_models import (
     ELIGIBLE,
+    PURCHASE,
     Backtest,
     Row,
-    ValueRules,
     VersionData,
     fitted,
     purchase_model,
@@ -220,10 +220,11 @@ def _in_force(warehouse: duckdb.DuckDBPyConnection, as_of: date) -> Row | None:
 def _score_users(
     warehouse: duckdb.DuckDBPyConnection, rules: ValueRules, columns: Columns, as_of: date, in_force: Row | None, say: Callable[[str], None]
 ) -> str:
-    buyers, history_days, most, silent = warehouse.execute(
-        "select count(*), coalesce(max(age_days) + 1, 0), coalesce(max(repeat_count) + 1, 0), coalesce(min(age_days - recency_days), 0) "
-        "from intermediate.int_buyer"
-    ).fetchone() or (0, 0, 0, 0)
+    users, buyers, history_days, most, silent = warehouse.execute(
+        "select count(*), count(last_purchase_on), coalesce(max(age_days) + 1, 0), "
+        f"coalesce(max({'order_count' if rules.purchase == 'order' else 'purchase_day_count'}), 0), "
+        "coalesce(min(age_days - recency_days) filter (last_purchase_on is not null), 0) from intermediate.int_buyer"
+    ).fetchone() or (0, 0, 0, 0, 0)
     shop = shop_reason(rules, buyers=buyers, history_days=history_days, most_orders=most, days_since_order=silent)
     if shop == ELIGIBLE and in_force is None:
         shop = "not_eligible: there is no version of the model yet that could be fitted"
@@ -235,7 +236,7 @@ def _score_users(
         _replace(warehouse, USERS, columns, _users_sql(rules, as_of, shop, amounts, in_force, spending))
     finally:
         warehouse.unregister("value_scores")
-    say(f"{buyers:,} buyers scored by the version of {in_force['version_on']}" if in_force and model else f"no scores: {shop}")
+    say(f"{users:,} users scored by the version of {in_force['version_on']}" if in_force and model else f"no scores: {shop}")
     return shop
 
 
@@ -272,18 +273,17 @@ def _users_sql(rules: ValueRules, as_of: date, shop: str, amounts: str, in_force
         if spending
         else "cast(null as double)"
     )
-    alone = (
-        "when buyers.repeat_count = 0 then 'not_eligible: one purchase day, of whom bg_nbd knows nothing'"
-        if rules.model == "bg_nbd"
-        else ""
-    )
+    nobody, only = "has not bought", f"one {PURCHASE[rules.purchase]}"
+    if rules.origin == "registration":
+        nobody, only = "when they registered is not known", "has not bought"
+    alone = f"when buyers.repeat_count = 0 then 'not_eligible: {only}, of whom bg_nbd knows nothing'" if rules.model == "bg_nbd" else ""
     version = f"date '{in_force['version_on']}'" if in_force else "null"
     return f"""
         with known as (
             select
                 users.user_id,
                 case
-                    when buyers.user_id is null then 'not_eligible: has not bought'
+                    when buyers.user_id is null then 'not_eligible: {nobody}'
                     when {_text(shop)} <> '{ELIGIBLE}' then {_text(shop)}
                     {alone}
                     else '{ELIGIBLE}'
@@ -320,11 +320,11 @@ def _users_sql(rules: ValueRules, as_of: date, shop: str, amounts: str, in_force
             first_purchase_on,
             last_purchase_on,
             coalesce(order_count, 0) as order_count,
-            coalesce(repeat_count + 1, 0) as purchase_day_count,
+            coalesce(purchase_day_count, 0) as purchase_day_count,
             coalesce(spend_amount, 0) as historic_amount,
-            cast(spend_amount as double) / order_count as average_order_amount,
-            recency_days / nullif(repeat_count, 0) as average_gap_days,
-            coalesce(repeat_count = 0, false) as is_one_time_buyer,
+            cast(spend_amount as double) / nullif(order_count, 0) as average_order_amount,
+            (last_purchase_on - first_purchase_on) / nullif(purchase_day_count - 1, 0) as average_gap_days,
+            coalesce(purchase_day_count = 1, false) as is_one_time_buyer,
             alive as alive_probability,
             case {bands} when alive is not null then {_text(rules.bands[-1].name)} end as churn_risk,
             expected as predicted_order_count,

@@ -12,45 +12,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
 
+from userops_pipeline.core.scored import ValueRules
 from userops_pipeline.stats import btyd, spend
 
 Floats = npt.NDArray[np.float64]
 ELIGIBLE = "eligible"
 DECILES = 10
-
-
-class Band(BaseModel):
-    """Users at least so likely to buy still carry the band's name, if no band above fits."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    label: str
-    alive_from: float = Field(ge=0, le=1)
-
-
-class ValueRules(BaseModel):
-    """What is declared at `user_value`: the model, what it is asked, and what must be there before it is believed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    model: btyd.Kind
-    horizon_days: int = Field(ge=1)
-    discount_rate: float = Field(ge=0)
-    min_buyers: int = Field(ge=1)
-    min_repeat_buyers: int = Field(ge=1)
-    min_history_days: int = Field(ge=0)
-    max_days_since_order: int = Field(ge=0)
-    min_orders_of_some: int = Field(ge=2)
-    max_spend_correlation: float = Field(ge=0, le=1)
-    bands: tuple[Band, ...] = Field(min_length=1)
+PURCHASE = {"day": "purchase day", "order": "order"}  # one of what is counted
 
 
 @dataclass(frozen=True)
 class Backtest:
-    """What the tested version knew, with the purchases of each buyer since; and repeats by day up to the version's night."""
+    """What the tested version knew, with the purchases of each user since; and repeats by day up to the version's night."""
 
     seen_on: date
     histories: btyd.Histories
@@ -101,21 +75,23 @@ def _fit_reason(rules: ValueRules, buyers: int, most_orders: int) -> str:
     if buyers < rules.min_buyers:
         return f"not_eligible: {buyers} buyers, {rules.min_buyers} are needed"
     if most_orders < rules.min_orders_of_some:
-        return f"not_eligible: nobody has bought on {rules.min_orders_of_some} days"
+        return f"not_eligible: nobody has {rules.min_orders_of_some} {PURCHASE[rules.purchase]}s"
     return ELIGIBLE
 
 
 def fitted(rules: ValueRules, data: VersionData) -> Row:
     """The row of value_model_fits of a version, without its test. Numbers are rounded here, and users are scored with the rounded ones."""
-    histories = data.histories
-    buyers = int(histories.customers)
-    repeats = histories.repeats
+    histories, repeats = data.histories, data.histories.repeats
+    beginning = 0 if rules.origin == "registration" else 1  # purchases that a history begins with
+    buyers = int(histories.count[repeats + beginning > 0].sum())
     row: Row = {
         "version_on": data.version_on,
         "model": rules.model,
-        "eligibility": _fit_reason(rules, buyers, 1 + int(repeats.max(initial=-1))),
+        "origin": rules.origin,
+        "purchase": rules.purchase,
+        "eligibility": _fit_reason(rules, buyers, beginning + int(repeats.max(initial=-beginning))),
         "amount_eligibility": "not_eligible: the purchases are not",
-        "customer_count": buyers,
+        "customer_count": int(histories.customers),
         "repeat_customer_count": int(histories.count[repeats > 0].sum()),
         "history_days": int(histories.age.max(initial=-1)) + 1,
     }
@@ -192,7 +168,7 @@ def tested(version_on: date, backtest: Backtest, model: btyd.PurchaseModel) -> T
         "holdout_actual_count": int(actual),
         "holdout_bias_share": (total - actual) / actual if actual else None,
         "holdout_error_count": error,
-        "tracking_error_share": (last["expected_count"] - last["actual_count"]) / last["actual_count"] if last["actual_count"] else None,
+        "tracking_error_share": last["error_share"],
     }
     return Tested(summary, _calibration(version_on, backtest, expected, alive, returning), tracking)
 
@@ -224,10 +200,10 @@ def _calibration(version_on: date, backtest: Backtest, expected: Floats, alive: 
 
 
 def _tracking(version_on: date, backtest: Backtest, model: btyd.PurchaseModel) -> list[Row]:
-    """Cumulative repeats by week since the first purchase of all, as in figure 6 of Fader, Hardie, Lee (2005)."""
+    """Cumulative repeats by week since the first history began, as in figure 6 of Fader, Hardie, Lee (2005)."""
     known = backtest.histories
     cut = (backtest.seen_on - timedelta(days=1)).toordinal()
-    began = cut - known.age  # ordinal of the first purchase
+    began = cut - known.age  # ordinal of the day a history began
     origin, end = int(began.min()), (version_on - timedelta(days=1)).toordinal()
     first, at = np.unique(began, return_inverse=True)
     customers = np.bincount(at, weights=known.count)
@@ -248,7 +224,8 @@ def _tracking(version_on: date, backtest: Backtest, model: btyd.PurchaseModel) -
                 "week_to_on": date.fromordinal(last),
                 "is_holdout": last > cut,
                 "expected_count": float(said),
-                "actual_count": int(counts[before - 1]) if before else 0,
+                "actual_count": (came := int(counts[before - 1]) if before else 0),
+                "error_share": (float(said) - came) / came if came else None,
             }
         )
     return rows

@@ -25,7 +25,10 @@ from userops_pipeline.core.lake import accounting_scan, raw_scan
 from userops_pipeline.core.source import Source
 
 # What the tables of the step `score` follow from, beside dbt's project.
-SCORING = [*sorted((PACKAGE_DIR / "stats").glob("*.py")), *(PACKAGE_DIR / "core" / name for name in ("score.py", "value_models.py"))]
+SCORING = [
+    *sorted((PACKAGE_DIR / "stats").glob("*.py")),
+    *(PACKAGE_DIR / "core" / name for name in ("score.py", "scored.py", "value_models.py")),
+]
 # The window of a build from nothing: facts of any age.
 EVERYTHING = date.min
 

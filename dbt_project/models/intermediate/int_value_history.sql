@@ -6,15 +6,7 @@
 with
     versions as (select version_on, month_number, is_in_window from {{ ref("int_value_version") }}),
     states as (
-        select
-            user_id,
-            from_month,
-            to_month,
-            counted_from_month,
-            counted_to_month,
-            first_purchase_on,
-            last_purchase_on,
-            repeat_count
+        select user_id, from_month, to_month, counted_from_month, counted_to_month, begun_on, last_on, repeat_count
         from {{ ref("int_buyer_month") }}
     ),
     at_version as (
@@ -22,8 +14,8 @@ with
             states.user_id,
             versions.version_on,
             versions.month_number,
-            states.first_purchase_on,
-            states.last_purchase_on,
+            states.begun_on,
+            states.last_on,
             states.repeat_count
         from versions
         inner join
@@ -41,8 +33,8 @@ with
             version_on,
             'fit' as purpose,
             version_on as seen_on,
-            first_purchase_on,
-            last_purchase_on,
+            begun_on,
+            last_on,
             repeat_count,
             cast(null as bigint) as later_count
         from at_version
@@ -51,8 +43,8 @@ with
             at_version.version_on,
             'backtest' as purpose,
             earlier.version_on as seen_on,
-            states.first_purchase_on,
-            states.last_purchase_on,
+            states.begun_on,
+            states.last_on,
             states.repeat_count,
             cast(at_version.repeat_count - states.repeat_count as bigint) as later_count
         from at_version
@@ -69,8 +61,8 @@ with
             purpose,
             seen_on,
             repeat_count,
-            {{ days_between("first_purchase_on", "last_purchase_on") }} as recency_days,
-            {{ days_between("first_purchase_on", "seen_on") }} - 1 as age_days,
+            {{ days_between("begun_on", "last_on") }} as recency_days,
+            {{ days_between("begun_on", "seen_on") }} - 1 as age_days,
             later_count
         from histories
     ),

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from userops_pipeline.core import scored
+
 LIST_MODEL = "audiences"
+NO_SETTING = ("label", "owner", "window", "window_start")  # in the meta of a table, and no setting of it
 DESCRIBED_MODELS = ("int_user_features", "int_activity", "user_profile", "user_lifecycle", "user_tags")
 
 
@@ -220,6 +223,8 @@ class Rulebook(Frozen):
     dimensions: tuple[str, ...] = ()
     """Names of the dimensions users are counted by."""
     lists: tuple[ContactList, ...] = ()
+    value: scored.ValueRules | None = None
+    """What is declared at user_value; None where that cannot be read."""
     columns: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Type by documented column, for each of DESCRIBED_MODELS."""
     sensitive: tuple[str, ...] = ()
@@ -299,6 +304,9 @@ def load(manifest: Mapping[str, Any] | Path) -> Rulebook:
         for exposure in sorted(document.get("exposures", {}).values(), key=lambda each: each["name"])
         if _depends_on_audiences(exposure) or {"tool", "segment"} & set(_meta(exposure))
     )
+    values = next((node for node in document.get("sources", {}).values() if node["name"] == scored.USERS), {})
+    value = _settings(scored.ValueRules, values, misread)
+    _settings(scored.HistoryRules, models.get("int_value_history", {}), misread)
     return Rulebook(
         stages=listed(Stage, "user_lifecycle", "stages"),
         plan_states=listed(PlanState, "user_plan_state", "stages"),
@@ -319,11 +327,13 @@ def load(manifest: Mapping[str, Any] | Path) -> Rulebook:
             if isinstance(dimension, Mapping) and "name" in dimension
         ),
         lists=lists,
+        value=value,
         columns={name: _column_types(models[name]) for name in DESCRIBED_MODELS if name in models},
         sensitive=tuple(
             name for name, column in models.get("int_user_features", {}).get("columns", {}).items() if _meta(column).get("sensitive")
         ),
-        files={name: _file(models[name]) for name in sorted({*DESCRIBED_MODELS, "user_plan_state", "user_rfm"} & models.keys())},
+        files={name: _file(models[name]) for name in sorted({*DESCRIBED_MODELS, "user_plan_state", "user_rfm"} & models.keys())}
+        | ({scored.USERS: _file(values)} if values else {}),
         misread=tuple(misread),
     )
 
@@ -354,15 +364,40 @@ def _read(kind: type[AnyRule], entry: Any, file: str, position: str, misread: li
     try:
         return kind.model_validate({**keys, "file": file})
     except ValidationError as error:
-        for fault in error.errors(include_url=False, include_input=False):
-            where = ".".join(str(part) for part in fault["loc"])
-            if fault["type"] == "extra_forbidden":
-                sentence = f"the key '{where}' is not known here{closest(where, kind.model_fields) or '.'}"
-            else:
-                sentence = f"'{where}' cannot be read: {fault['msg'][0].lower()}{fault['msg'][1:]}."
+        for key, sentence in _faults(error, kind):
             misread.append(Problem(file=file, rule=rule, sentence=sentence))
-            keys.pop(str(fault["loc"][0]), None)
+            keys.pop(key, None)
         return kind.model_validate({**keys, "file": file})
+
+
+AnySettings = TypeVar("AnySettings", bound=BaseModel)
+
+
+def _settings(kind: type[AnySettings], node: Mapping[str, Any], misread: list[Problem]) -> AnySettings | None:
+    """What is declared of one table as a whole, each key of it needed; None, with a problem for every fault, where it cannot be read."""
+    if not node:
+        return None
+    declared = {key: value for key, value in _meta(node).items() if key not in NO_SETTING}
+    try:
+        return kind.model_validate(declared)
+    except ValidationError as error:
+        misread += [
+            Problem(file=_file(node), rule=f"settings of {node['name']}", sentence=sentence) for _, sentence in _faults(error, kind)
+        ]
+        return None
+
+
+def _faults(error: ValidationError, kind: type[BaseModel]) -> Iterator[tuple[str, str]]:
+    """The key and the sentence of everything pydantic refuses."""
+    for fault in error.errors(include_url=False, include_input=False):
+        where = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            sentence = f"the key '{where}' is not known here{closest(where, kind.model_fields) or '.'}"
+        elif fault["type"] == "missing":
+            sentence = f"the key '{where}' is missing; declare it."
+        else:
+            sentence = f"'{where}' cannot be read: {fault['msg'][0].lower()}{fault['msg'][1:]}."
+        yield str(fault["loc"][0]), sentence
 
 
 def _meta(node: Mapping[str, Any]) -> dict[str, Any]:
