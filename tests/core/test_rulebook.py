@@ -87,6 +87,24 @@ def retention(name: str, **keys: Any) -> dict[str, Any]:
     return {**told, "periods": 12, "dimensions": ["channel"], **keys}
 
 
+VALUE = {
+    "label": "L",
+    "owner": "crm",
+    "model": "mbg_nbd",
+    "origin": "first_purchase",
+    "purchase": "day",
+    "horizon_days": 365,
+    "discount_rate": 0.1,
+    "min_buyers": 500,
+    "min_repeat_buyers": 100,
+    "min_history_days": 180,
+    "max_days_since_order": 30,
+    "min_orders_of_some": 3,
+    "max_spend_correlation": 0.3,
+    "bands": [{"name": "low", "label": "L", "alive_from": 0.5}, {"name": "lost", "label": "L", "alive_from": 0}],
+}
+
+
 def manifest() -> dict[str, Any]:
     """A clean little project: three stages, two tags, four segments, two funnels, two retentions, a survival, two lists."""
     activity = {"user_id": "varchar", "activity": "varchar", "activity_on": "date", "object_id": "varchar", "campaign_id": "varchar"}
@@ -159,11 +177,18 @@ def manifest() -> dict[str, Any]:
             {"retentions": [retention("repurchase"), retention("early", kind="brackets", brackets=[1, 4])]},
         ),
         model("user_survival", {"survival": "varchar"}, {"survivals": [survival]}),
+        model(
+            "int_value_history",
+            {"version_on": "date"},
+            {"holdout_months": 3, "exact_customers": 100000, "time_steps": 128, "window": "version_on", "window_start": "facts_from"},
+        ),
     ]
+    value = {"name": "user_value", "original_file_path": "models/marts/value/_scored.yml", "config": {"meta": copy.deepcopy(VALUE)}}
     exposures = [exposure("welcome", "newcomers"), exposure("thank_you", "buyers", tool="webhook"), exposure("come_back", "win_back")]
     return {
         "nodes": {f"model.userops.{each['name']}": each for each in models},
         "exposures": {f"exposure.userops.{each['name']}": each for each in exposures},
+        "sources": {"source.userops.scored.user_value": value},
     }
 
 
@@ -224,6 +249,22 @@ def retention_change(**changes: Any) -> Change:
 
 def survival_change(**changes: Any) -> Change:
     return lambda document: meta_of(document, "user_survival")["survivals"][0].update(changes)
+
+
+def value_meta(document: dict[str, Any]) -> dict[str, Any]:
+    return document["sources"]["source.userops.scored.user_value"]["config"]["meta"]
+
+
+def value_change(**changes: Any) -> Change:
+    return lambda document: value_meta(document).update(changes)
+
+
+def band_change(number: int, **changes: Any) -> Change:
+    return lambda document: value_meta(document)["bands"][number].update(changes)
+
+
+def history_change(**changes: Any) -> Change:
+    return lambda document: meta_of(document, "int_value_history").update(changes)
 
 
 def period_change(**changes: Any) -> Change:
@@ -450,6 +491,39 @@ REFUSED: list[tuple[str, Change, str, str]] = [
     ("unknown activity", survival_change(activity="activ"), "survival active_life", "did you mean 'active'?"),
     ("unknown birth", survival_change(entry="birth"), "survival active_life", "one of registered, first_activity"),
     ("no end of life", survival_change(churned_after_days=0), "survival active_life", "needs churned_after_days"),
+    (
+        "unknown value model",
+        value_change(model="pareto_nbd"),
+        "settings of user_value",
+        "'model' cannot be read: input should be 'mbg_nbd' or 'bg_nbd'",
+    ),
+    ("unknown origin", value_change(origin="signup"), "settings of user_value", "should be 'first_purchase' or 'registration'"),
+    ("unknown purchase", value_change(purchase="basket"), "settings of user_value", "should be 'day' or 'order'"),
+    (
+        "unknown value setting",
+        value_change(min_buyer=3),
+        "settings of user_value",
+        "'min_buyer' is not known here; did you mean 'min_buyers'?",
+    ),
+    ("value setting left out", lambda d: value_meta(d).pop("discount_rate"), "settings of user_value", "'discount_rate' is missing"),
+    ("no horizon", value_change(horizon_days=0), "settings of user_value", "'horizon_days' cannot be read"),
+    ("discount in percent", value_change(discount_rate=10), "settings of user_value", "'discount_rate' cannot be read"),
+    ("correlation above one", value_change(max_spend_correlation=1.5), "settings of user_value", "'max_spend_correlation' cannot be read"),
+    ("one order will do", value_change(min_orders_of_some=1), "settings of user_value", "'min_orders_of_some' cannot be read"),
+    (
+        "more repeat buyers than buyers",
+        value_change(min_repeat_buyers=501),
+        "settings of user_value",
+        "repeat buyers are some of the buyers",
+    ),
+    ("no band", value_change(bands=[]), "settings of user_value", "'bands' cannot be read"),
+    ("a chance above one", band_change(0, alive_from=1.1), "settings of user_value", "'bands.0.alive_from' cannot be read"),
+    ("bands that rise", band_change(1, alive_from=0.6), "settings of user_value", "the band 'lost' can never be reached"),
+    ("who is below the last band", band_change(1, alive_from=0.1), "settings of user_value", "must catch everybody left"),
+    ("two bands of one name", band_change(1, name="low"), "settings of user_value", "two bands have the same name"),
+    ("a band without a label", band_change(1, label=""), "settings of user_value", "and a label"),
+    ("no holdout", history_change(holdout_months=0), "settings of int_value_history", "'holdout_months' cannot be read"),
+    ("unknown grouping", history_change(time_step=9), "settings of int_value_history", "did you mean 'time_steps'?"),
     ("unknown new", period_change(new_by="created"), "rules periods", "'new_by' is 'created'"),
     ("a grain without churn", period_change(churned_after={"day": 90}), "rules periods", "each of day, week and month"),
     ("no group", lambda d: meta_of(d, "user_rfm").update(groups=[]), "user_rfm", "lists no group"),
@@ -566,6 +640,7 @@ def test_only_a_segment_nobody_can_enter_is_contradictory(include: list[str], ex
         (new_column("user_segments", "nobody_sends", {"include": ["is_member"]}), "segment nobody_sends", "exported by no list"),
         (new_column("user_tags", "bought_30d", A_TAG), "tag bought_30d", "number in its name"),
         (new_column("user_tags", "webhook_fans", A_TAG), "tag webhook_fans", "names the tool 'webhook'"),
+        (value_change(model="bg_nbd", origin="registration"), "settings of user_value", "gives them no score"),
     ],
 )
 def test_a_doubtful_rule_warns_and_does_not_refuse(change: Change, rule: str, words: str) -> None:

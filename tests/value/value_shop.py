@@ -5,6 +5,7 @@ Add here what two files of this folder need. Must not hold a promise, nor a way 
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -37,8 +38,8 @@ def source_at(name_or_folder: str, **folder: Path) -> Iterator[Source]:
 
 
 def declared(home: Home) -> tuple[dict[str, Any], dict[str, score.Columns]]:
-    """The rules of user_value and the columns of the scored tables, as the step reads them."""
-    tables = transform.scored_tables(transform.manifest_of(home))
+    """The rules of user_value and the columns of the scored tables, as the project says that was built last."""
+    tables = transform.scored_tables(json.loads((home.dbt_target / "manifest.json").read_text(encoding="utf-8")))
     return dict(transform.meta_of(tables["user_value"])), {name: transform.columns_of(node) for name, node in tables.items()}
 
 
@@ -48,11 +49,11 @@ def load(home: Home, source: Source, nights: Sequence[date]) -> None:
     conform(home, source, list(nights))
 
 
-def build(home: Home, source: Source, as_of: date) -> None:
+def build(home: Home, source: Source, as_of: date, project: Path = DBT_PROJECT_DIR) -> None:
     """What the score step reads, built by dbt for this night."""
     warehouse.prepare_build(home, [source], as_of)
     chosen = ["--select", *READ, "--indirect-selection", "cautious", "--exclude", "resource_type:unit_test"]
-    run_dbt(home.warehouse, "build", *chosen, target=home.dbt_target)
+    run_dbt(home.warehouse, "build", *chosen, target=home.dbt_target, project=project)
     warehouse.finish_build(home, as_of)
 
 
