@@ -18,7 +18,7 @@ import duckdb
 from tests.dbt_runs import run_dbt
 from userops_pipeline.core import score, warehouse
 from userops_pipeline.core.conform import conform
-from userops_pipeline.core.home import Home
+from userops_pipeline.core.home import DBT_PROJECT_DIR, Home
 from userops_pipeline.core.landing import land
 from userops_pipeline.core.source import Source, load_source
 from userops_pipeline.defs import transform
