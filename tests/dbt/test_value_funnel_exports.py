@@ -182,7 +182,7 @@ def test_raw_values_count_purchases_only_and_take_refunds_off(shop: duckdb.DuckD
 
 def test_equal_values_get_the_score_of_their_average_rank(shop: duckdb.DuckDBPyConnection) -> None:
     rows = shop.execute(
-        "select recency_days, frequency, monetary_amount, r, f, m, fm, bins from marts.user_rfm where frequency > 0"
+        "select recency_days, frequency, monetary_amount, r, f, m, fm, least(r_bins, f_bins, m_bins), has_fewer_bins from marts.user_rfm where frequency > 0"
     ).fetchall()
 
     def scores(values: list[Any]) -> list[int]:

@@ -50,19 +50,26 @@
     cast(datediff({{ to_date }}, {{ from_date }}) as bigint)
 {%- endmacro %}
 
-{#- Every date from one to another as a relation with the column `night_on`; both bounds are columns of `relation`. -#}
-{% macro nights(relation, from_column, to_column) -%}
-    {{ return(adapter.dispatch("nights", "userops")(relation, from_column, to_column)) }}
+{#-
+    Every date from one to another as a relation with the column `night_on`, for each row of `relation`; both bounds are columns of it,
+    and the columns in `keep` stand in front.
+-#}
+{% macro nights(relation, from_column, to_column, keep=[]) -%}
+    {{ return(adapter.dispatch("nights", "userops")(relation, from_column, to_column, keep)) }}
 {%- endmacro %}
 
-{% macro duckdb__nights(relation, from_column, to_column) -%}
-    select cast(unnest(generate_series({{ from_column }}, {{ to_column }}, interval 1 day)) as date) as night_on
+{% macro duckdb__nights(relation, from_column, to_column, keep) -%}
+    select
+        {%- for column in keep %} {{ column }}, {%- endfor %}
+        cast(unnest(generate_series({{ from_column }}, {{ to_column }}, interval 1 day)) as date) as night_on
     from {{ relation }}
 {%- endmacro %}
 
 {#- Spark's sequence refuses to run backwards. -#}
-{% macro spark__nights(relation, from_column, to_column) -%}
-    select explode(sequence({{ from_column }}, {{ to_column }}, interval 1 day)) as night_on
+{% macro spark__nights(relation, from_column, to_column, keep) -%}
+    select
+        {%- for column in keep %} {{ column }}, {%- endfor %}
+        explode(sequence({{ from_column }}, {{ to_column }}, interval 1 day)) as night_on
     from {{ relation }}
     where {{ from_column }} <= {{ to_column }}
 {%- endmacro %}

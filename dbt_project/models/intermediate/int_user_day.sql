@@ -29,6 +29,7 @@ with
         from {{ ref("int_order") }}
         where is_purchase and user_id is not null
     ),
+    refunds as (select order_id, refunded_on, amount from {{ ref("stg_refunds") }}),
     lines as (select order_id from {{ ref("stg_order_items") }} where not coalesce(is_return, false)),
     messages as (
         select user_id, campaign_id, activity_on as sent_on
@@ -58,6 +59,28 @@ with
         where user_id in (select user_id from messages where sent_on >= (select facts_from from clock))
     ),
 
+    {#- A refund of an order that still counts as a purchase, of the buyer; not before the order, whose next version would move it. -#}
+    purchase_refunds as (
+        select orders.user_id, greatest(refunds.refunded_on, orders.ordered_on) as refunded_on, refunds.amount
+        from refunds
+        inner join orders on refunds.order_id = orders.order_id
+    ),
+    others as (
+        select user_id, activity_at, activity_on, source_table, activity, is_own, value
+        from activity
+        union all
+        select
+            user_id,
+            cast(null as timestamp) as activity_at,
+            refunded_on as activity_on,
+            'refunds' as source_table,
+            'purchase_refund' as activity,
+            false as is_own,
+            amount as value
+        from purchase_refunds
+        where refunded_on >= (select facts_from from clock) and refunded_on <= (select as_of from clock)
+    ),
+
     {#- Events are many and only counted; they are added up alone, before they meet the rest. -#}
     event_days as (
         select
@@ -82,6 +105,7 @@ with
                 count(case when {{ condition }} then 1 end) as {{ name }},
             {%- endfor %}
             sum(case when activity = 'refund' then value else 0 end) as refund_amount,
+            sum(case when activity = 'purchase_refund' then value else 0 end) as purchase_refund_amount,
             count(case when activity = 'touch_sent' then 1 end) as touch_count,
             count(case when activity = 'touch_opened' then 1 end) as open_count,
             count(case when activity = 'touch_clicked' then 1 end) as click_count,
@@ -94,7 +118,7 @@ with
             count(case when source_table = 'referrals' then 1 end) as referral_count,
             count(case when source_table = 'feedback' then 1 end) as feedback_count,
             count(case when source_table = 'content' then 1 end) as content_count
-        from activity
+        from others
         group by user_id, activity_on
     ),
     activity_days as (
@@ -111,6 +135,7 @@ with
             {%- endfor %}
             coalesce(event_days.event_count, 0) as event_count,
             coalesce(other_days.refund_amount, 0) as refund_amount,
+            coalesce(other_days.purchase_refund_amount, 0) as purchase_refund_amount,
             coalesce(other_days.touch_count, 0) as touch_count,
             coalesce(other_days.open_count, 0) as open_count,
             coalesce(other_days.click_count, 0) as click_count,
@@ -228,6 +253,7 @@ select
     cast(coalesce(top_category_days.category_spend_amount, 0) as decimal(18, 2)) as category_spend_amount,
     top_category_days.top_category_rank,
     cast(activity_days.refund_amount as decimal(18, 2)) as refund_amount,
+    cast(activity_days.purchase_refund_amount as decimal(18, 2)) as purchase_refund_amount,
     cast(activity_days.event_count as bigint) as event_count,
     cast(coalesce(session_days.session_count, 0) as bigint) as session_count,
     cast(coalesce(session_days.engaged_session_count, 0) as bigint) as engaged_session_count,

@@ -1,0 +1,150 @@
+{{ config(materialized="table") }}
+
+{%- set window_days = rfm_window_days() %}
+
+with
+    clock as (select as_of, window_from from {{ ref("int_clock") }}),
+    users as (select user_id, known_from_on, known_to_on, registered_on from {{ ref("int_user") }}),
+    days as (
+        select user_id, activity_on, order_count, spend_amount - purchase_refund_amount as net_amount
+        from {{ ref("int_user_day") }}
+        where
+            (order_count > 0 or purchase_refund_amount > 0)
+            and activity_on <= (select as_of from clock)
+            and activity_on > {{ days_after("(select window_from from clock)", -window_days) }}
+    ),
+
+    {#- A day counts from its date, or from the first night of the window, until its length is over. -#}
+    moves as (
+        select
+            user_id,
+            greatest(activity_on, (select window_from from clock)) as moved_on,
+            order_count,
+            net_amount,
+            case when order_count > 0 then activity_on end as last_order_on
+        from days
+        union all
+        select
+            user_id,
+            {{ days_after("activity_on", window_days) }} as moved_on,
+            - order_count as order_count,
+            - net_amount as net_amount,
+            cast(null as date) as last_order_on
+        from days
+        where {{ days_after("activity_on", window_days) }} <= (select as_of from clock)
+    ),
+    changes as (
+        select
+            user_id,
+            moved_on,
+            sum(order_count) as order_count,
+            sum(net_amount) as net_amount,
+            max(last_order_on) as last_order_on
+        from moves
+        group by user_id, moved_on
+    ),
+    carried as (
+        select
+            user_id,
+            moved_on,
+            lead(moved_on) over (partition by user_id order by moved_on) as moved_again_on,
+            sum(order_count) over so_far as frequency,
+            sum(net_amount) over so_far as net_amount,
+            max(last_order_on) over so_far as last_order_on
+        from changes
+        window so_far as (partition by user_id order by moved_on rows unbounded preceding)
+    ),
+
+    {#- Nights on which it stood so and the user was known. -#}
+    stretches as (
+        select
+            carried.user_id,
+            carried.frequency,
+            carried.net_amount,
+            carried.last_order_on,
+            greatest(carried.moved_on, users.known_from_on, users.registered_on) as from_on,
+            least(
+                coalesce({{ days_after("carried.moved_again_on", -1) }}, clock.as_of),
+                coalesce({{ days_after("users.known_to_on", -1) }}, clock.as_of)
+            ) as to_on
+        from carried
+        inner join users on carried.user_id = users.user_id
+        cross join clock
+        where carried.frequency > 0
+    ),
+    standing as (
+        select user_id, frequency, net_amount, last_order_on, from_on, to_on from stretches where from_on <= to_on
+    ),
+    panel as (
+        {{ nights("standing", "from_on", "to_on", keep=["user_id", "frequency", "net_amount", "last_order_on"]) }}
+    ),
+    measured as (
+        select
+            user_id,
+            night_on,
+            {{ days_between("last_order_on", "night_on") }} as recency_days,
+            cast(frequency as bigint) as frequency,
+            cast(net_amount as decimal(18, 2)) as monetary_amount
+        from panel
+    ),
+    {%- if rfm_thresholds() %}
+        scored as (
+            select
+                user_id,
+                night_on,
+                recency_days,
+                frequency,
+                monetary_amount
+                {%- for letter, measure in rfm_measures().items() %}
+                    , {{ rfm_score_by_thresholds(letter, measure) }} as {{ letter }}
+                {%- endfor %}
+            from measured
+        ),
+    {%- else %}
+
+        {#- Twice the average rank among equals, so that it stays a whole number. -#}
+        ranked as (
+            select
+                user_id,
+                night_on,
+                recency_days,
+                frequency,
+                monetary_amount,
+                count(*) over (partition by night_on) as buyer_count
+                {%- for letter, measure in rfm_measures().items() %}
+                    ,
+                    2 * rank() over (partition by night_on order by {{ measure }} {{- " desc" if letter == "r" }})
+                    + count(*) over (partition by night_on, {{ measure }})
+                    - 1 as {{ letter }}_rank
+                {%- endfor %}
+            from measured
+        ),
+        scored as (
+            select
+                user_id,
+                night_on,
+                recency_days,
+                frequency,
+                monetary_amount
+                {%- for letter in rfm_measures() %}
+                    , cast(ceil(cast(5 * {{ letter }}_rank as double) / (2 * buyer_count)) as integer) as {{ letter }}
+                {%- endfor %}
+            from ranked
+        ),
+    {%- endif %}
+    graded as (
+        select
+            user_id,
+            night_on,
+            recency_days,
+            frequency,
+            monetary_amount,
+            r,
+            f,
+            m,
+            cast(floor((f + m + 1) / 2.0) as integer) as fm
+        from scored
+    )
+
+select user_id, night_on, recency_days, frequency, monetary_amount, r, f, m, fm, {{ rfm_group() }} as rfm_group
+from graded
