@@ -83,6 +83,15 @@
 
 {% macro spark__years_after(date, years) -%} add_months({{ date }}, 12 * cast({{ years }} as integer)) {%- endmacro %}
 
+{#- The date that many whole months later; where that month is shorter, its last day. -#}
+{% macro months_after(date, months) -%}
+    {{ return(adapter.dispatch("months_after", "userops")(date, months)) }}
+{%- endmacro %}
+
+{% macro duckdb__months_after(date, months) -%} cast({{ date }} + to_months({{ months }}) as date) {%- endmacro %}
+
+{% macro spark__months_after(date, months) -%} add_months({{ date }}, cast({{ months }} as integer)) {%- endmacro %}
+
 {#- Microseconds since 1970-01-01 of a UTC timestamp, as a bigint. -#}
 {% macro epoch_micros(timestamp) -%}
     {{ return(adapter.dispatch("epoch_micros", "userops")(timestamp)) }}

@@ -7,9 +7,16 @@
 {#- Names of the documented columns of a model, in order. -#}
 {% macro columns_of(model) -%} {{ return(declared(model).columns.keys() | list if execute else []) }} {%- endmacro %}
 
-{#- Columns of int_user_state: every feature, every tag, and the state on every ladder. -#}
+{#- Columns of int_user_state: every feature, every tag, the state on every ladder, and how near another level is. -#}
 {% macro state_columns() -%}
-    {{ return(columns_of("int_user_features") + (tags() | map(attribute="name") | list) + (ladders().keys() | list)) }}
+    {{
+        return(
+            columns_of("int_user_features")
+            + (tags() | map(attribute="name") | list)
+            + (ladders().keys() | list)
+            + level_columns()
+        )
+    }}
 {%- endmacro %}
 
 {#- The rules a model states under config.meta; empty while dbt reads the project. -#}

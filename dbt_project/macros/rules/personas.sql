@@ -17,13 +17,19 @@
     {{ return(found) }}
 {%- endmacro %}
 
-{#- Measures that a text of SQL reads: the columns it names, without their windows, and behind a ladder those of its states. -#}
+{#- Measures that a text of SQL reads: the columns it names, without their windows, and those that ladders and points are made of. -#}
 {% macro measures_in(text) -%}
     {%- set found = [] -%}
-    {%- for column in named_in(text, columns_of("int_user_features") + (ladders().keys() | list)) -%}
-        {%- do found.append(modules.re.sub("_[0-9]+d$", "", column)) -%}
-        {%- if column in ladders() -%}
-            {%- for state in states_of(column) -%} {%- do found.extend(measures_in(rule_text(state))) -%} {%- endfor -%}
+    {%- for column in named_in(text, columns_of("int_user_features") + (ladders().keys() | list) + level_columns()) -%}
+        {%- set measure = modules.re.sub("_[0-9]+d$", "", column) -%}
+        {%- do found.append(measure) -%}
+        {%- set ladder = "level" if column in level_columns() else column -%}
+        {%- if ladder in ladders() -%}
+            {%- for state in states_of(ladder) -%} {%- do found.extend(measures_in(rule_text(state))) -%} {%- endfor -%}
+        {%- elif measure == "point_count" -%}
+            {%- for rule in rules_of("user_membership")["points"] -%}
+                {%- do found.extend(measures_in(rule["points"])) -%}
+            {%- endfor -%}
         {%- endif -%}
     {%- endfor -%}
     {{ return(found | unique | list) }}

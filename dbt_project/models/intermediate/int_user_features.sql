@@ -22,6 +22,7 @@
     "referral_count": [90],
     "feedback_count": [90],
     "content_count": [90],
+    "point_count": [365],
     "plan_order_count": [],
     "unsubscribe_count": [],
     "complaint_count": [],
@@ -78,9 +79,10 @@
             largest_order_amount,
             top_category_rank,
             case when order_count > 0 then 1 else 0 end as purchase_day_count
-            {%- for measure in (windows.keys() | list) + parts if measure != "purchase_day_count" %}
+            {%- for measure in (windows.keys() | list) + parts if measure not in ["purchase_day_count", "point_count"] %}
                 , coalesce({{ measure }}, 0) as {{ measure }}
-            {%- endfor %}
+            {%- endfor %},
+            {{ points() }} as point_count
         from {{ ref("int_user_day") }}
 {%- endset %}
 

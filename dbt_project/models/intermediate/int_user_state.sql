@@ -5,7 +5,7 @@
 with
     features as (select {{ features | join(", ") }} from {{ ref("int_user_features") }}),
     ladders as (
-        select user_id, night_on, {{ (ladders().keys() | list + latched_tags()) | join(", ") }}
+        select user_id, night_on, {{ (ladders().keys() | list + level_columns() + latched_tags()) | join(", ") }}
         from {{ ref("int_user_ladder") }}
     ),
     words as (
@@ -17,7 +17,9 @@ with
             {%- for column in features %} features.{{ column }}, {%- endfor %}
             {%- for tag in latched_tags() %} ladders.{{ tag }} as latched_{{ tag }}, {%- endfor %}
             {%- for tag in tags() %} words.{{ tag["name"] }} as said_{{ tag["name"] }}, {%- endfor %}
-            {%- for ladder in ladders() %} ladders.{{ ladder }} {{- "," if not loop.last }} {%- endfor %}
+            {%- for column in ladders().keys() | list + level_columns() %}
+                ladders.{{ column }} {{- "," if not loop.last }}
+            {%- endfor %}
         from features
         inner join ladders on features.user_id = ladders.user_id and features.night_on = ladders.night_on
         left join words on features.user_id = words.user_id and features.night_on = words.night_on
@@ -26,5 +28,5 @@ with
 select
     {%- for column in features %} {{ column }}, {%- endfor %}
     {%- for tag in tags() %} {{ carries(tag) }} as {{ tag["name"] }}, {%- endfor %}
-    {{ ladders().keys() | join(", ") }}
+    {{ (ladders().keys() | list + level_columns()) | join(", ") }}
 from placed

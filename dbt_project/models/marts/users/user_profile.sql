@@ -6,7 +6,12 @@ with
         select user_id, registered_at, birth_date, campaign_id from {{ ref("int_user") }} where known_to_on is null
     ),
     states as (
-        select user_id, night_on, stage, plan_state, {{ features | join(", ") }} from {{ ref("int_user_state") }}
+        select
+            user_id,
+            night_on,
+            {{ (ladders().keys() | list + level_columns()) | join(", ") }},
+            {{ features | join(", ") }}
+        from {{ ref("int_user_state") }}
     )
 
 select
@@ -14,8 +19,9 @@ select
     users.registered_at,
     users.birth_date,
     users.campaign_id,
-    states.stage,
-    states.plan_state
+    {%- for column in ladders().keys() | list + level_columns() %}
+        states.{{ column }} {{- "," if not loop.last }}
+    {%- endfor %}
     {%- for feature in features %}, states.{{ feature }} {%- endfor %}
 from users
 inner join states on users.user_id = states.user_id

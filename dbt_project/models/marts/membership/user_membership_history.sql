@@ -1,0 +1,9 @@
+{{ windowed("coalesce(to_on, cast('9999-12-31' as date))") }}
+
+with
+    clock as (select as_of, window_from from {{ ref("int_clock") }}),
+    nights as (select user_id, night_on, level from {{ ref("int_user_ladder") }}),
+    {{ spells("nights", "level") }}
+
+select user_id, level, from_on, to_on, days
+from spells
