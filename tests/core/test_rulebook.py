@@ -27,6 +27,7 @@ TYPES = {
     "order_count": "bigint",
     "order_count_30d": "bigint",
     "spend_amount": "decimal(18,2)",
+    "point_count": "bigint",
     "discount_share": "double",
     "last_order_on": "date",
     "city_tier": "varchar",
@@ -103,6 +104,7 @@ VALUE = {
     "max_spend_correlation": 0.3,
     "bands": [{"name": "low", "label": "L", "alive_from": 0.5}, {"name": "lost", "label": "L", "alive_from": 0}],
 }
+BOUNDS = {"r": [180, 90, 30, 14], "f": [2, 3, 5, 10], "m": [100, 300, 1000, 3000]}
 
 
 def manifest() -> dict[str, Any]:
@@ -136,9 +138,25 @@ def manifest() -> dict[str, Any]:
         {"name": "champions", "label": "L", "when": "r >= 4 and fm >= 4"},
         {"name": "others", "label": "L", "when": True},
     ]
+    tiers = [
+        {"name": "key", "label": "L", "when": "order_count >= 2", "stays_when": "order_count >= 1", "care": "C", "care_zh": "C"},
+        {"name": "rest", "label": "L", "when": True, "care": "C", "care_zh": "C"},
+    ]
+    points = [{"name": "purchase", "label": "L", "points": "floor(spend_amount)"}]
+    levels = [
+        {"name": "gold", "label": "L", "reach": 10, "keep": 8, "valid_months": 12, "grace_days": 30},
+        {"name": "silver", "label": "L", "reach": 5, "valid_days": 90},
+        {"name": "everybody", "label": "L", "reach": 0},
+    ]
+    benefits = [
+        {"name": "gift", "label": "L", "levels": ["gold"], "when": "kind = 'gift'"},
+        {"name": "coupon", "label": "L", "levels": ["gold", "silver"], "when": "kind = 'coupon'"},
+    ]
     models = [
         model("int_user_features", FEATURES),
         model("int_activity", activity),
+        model("int_user_day", {"user_id": "varchar", "order_count": "bigint", "spend_amount": "decimal(18,2)"}),
+        model("int_benefit", {"user_id": "varchar", "kind": "varchar", "campaign_type": "varchar", "benefit": "varchar"}),
         model("user_profile", {**FEATURES, "stage": "varchar"}),
         model(
             "user_lifecycle",
@@ -163,7 +181,10 @@ def manifest() -> dict[str, Any]:
         ),
         model("user_tags", tags),
         model("user_segments", segments),
-        model("user_rfm", {"user_id": "varchar"}, {"groups": groups}),
+        model("user_rfm", {"user_id": "varchar"}, {"groups": groups, "mode": "quantiles", "window_days": 730, "thresholds": BOUNDS}),
+        model("user_tier", {"user_id": "varchar"}, {"stages": tiers}),
+        model("user_membership", {"user_id": "varchar"}, {"measure": "order_count_30d", "points": points, "levels": levels}),
+        model("membership_benefits", {"level": "varchar"}, {"benefits": benefits}),
         model("funnel_conversion", {"funnel": "varchar"}, {"funnels": funnels}),
         model("user_structure_daily", {"value": "varchar"}, {"dimensions": [{"name": "channel"}, {"name": "stage"}]}),
         model(
@@ -274,6 +295,30 @@ def period_change(**changes: Any) -> Change:
 def groups(*whens: str | bool) -> Change:
     entries = [{"name": f"group_{chr(97 + number)}", "label": "L", "when": when} for number, when in enumerate(whens)]
     return lambda document: meta_of(document, "user_rfm").update(groups=entries)
+
+
+def scores(**changes: Any) -> Change:
+    return lambda document: meta_of(document, "user_rfm").update(changes)
+
+
+def tier_change(number: int, **changes: Any) -> Change:
+    return lambda document: meta_of(document, "user_tier")["stages"][number].update(changes)
+
+
+def membership(**changes: Any) -> Change:
+    return lambda document: meta_of(document, "user_membership").update(changes)
+
+
+def level_change(number: int, **changes: Any) -> Change:
+    return lambda document: meta_of(document, "user_membership")["levels"][number].update(changes)
+
+
+def earns(sql: str) -> Change:
+    return membership(points=[{"name": "purchase", "label": "L", "points": sql}])
+
+
+def benefit_change(number: int, **changes: Any) -> Change:
+    return lambda document: meta_of(document, "membership_benefits")["benefits"][number].update(changes)
 
 
 def new_column(table: str, name: str, meta: dict[str, Any]) -> Change:
@@ -406,7 +451,7 @@ REFUSED: list[tuple[str, Change, str, str]] = [
     ("KPI without aggregate", kpi_sql("order_count"), "stage loyal", "sums up"),
     ("KPI half aggregate", kpi_sql("avg(order_count) + order_count"), "stage loyal", "types do not fit"),
     ("KPI of booleans", kpi_sql("sum(is_member)"), "stage loyal", "calculates with 'is_member'"),
-    ("KPI that is text", kpi_sql("max(city_tier)"), "stage loyal", "must give number"),
+    ("KPI that is text", kpi_sql("max(city_tier)"), "stage loyal", "must give a number"),
     ("KPI reads files", kpi_sql("count(*) + length(read_text('x'))"), "stage loyal", "is not allowed"),
     ("KPI as a list", kpi_sql("list(order_count)"), "stage loyal", "is not allowed"),
     *(
@@ -526,6 +571,40 @@ REFUSED: list[tuple[str, Change, str, str]] = [
     ("unknown grouping", history_change(time_step=9), "settings of int_value_history", "did you mean 'time_steps'?"),
     ("unknown new", period_change(new_by="created"), "rules periods", "'new_by' is 'created'"),
     ("a grain without churn", period_change(churned_after={"day": 90}), "rules periods", "each of day, week and month"),
+    ("unknown mode", scores(mode="quantile"), "rules rfm", "did you mean 'quantiles'?"),
+    ("no window", scores(window_days=0), "rules rfm", "at least 1"),
+    ("a letter without bounds", scores(mode="thresholds", thresholds={"r": BOUNDS["r"]}), "rules rfm", "each of r, f and m"),
+    ("three bounds", scores(thresholds={**BOUNDS, "f": [2, 3, 5]}), "rules rfm", "four rising numbers for 'f'"),
+    ("bounds that fall", scores(thresholds={**BOUNDS, "m": [100, 300, 300, 1000]}), "rules rfm", "four rising numbers for 'm'"),
+    ("days that rise", scores(thresholds={**BOUNDS, "r": [14, 30, 90, 180]}), "rules rfm", "four falling days for 'r'"),
+    ("no tier", lambda d: meta_of(d, "user_tier").update(stages=[]), "user_tier", "lists no tier"),
+    ("tier of a column that is none", tier_change(0, when="order_cuont > 1"), "tier key", "did you mean 'order_count'?"),
+    ("tier that asks more to stay", tier_change(0, stays_when="order_count >= 3"), "tier key", "asks for more to stay"),
+    ("tier without care", tier_change(0, care=""), "tier key", "has no care"),
+    ("sensitive tier", tier_change(0, when="gender = 'male'", stays_when=None), "tier key", "make a tag with a purpose of it"),
+    ("last tier", tier_change(1, when="order_count = 0"), "tier rest", "catch everybody"),
+    ("tag of a tier that is none", tag_when("tier = 'kee'"), "tag price_sensitive", "did you mean 'key'?"),
+    ("tag of a level that is none", tag_when("level = 'golden'"), "tag price_sensitive", "did you mean 'gold'?"),
+    ("no level", membership(levels=[]), "user_membership", "lists no level"),
+    ("measure that is none", membership(measure="order_count_31d"), "rules membership", "did you mean 'order_count"),
+    ("measure that does not add up", membership(measure="discount_share"), "rules membership", "adds up by day"),
+    ("points without a rule", membership(measure="point_count", points=[]), "rules membership", "no rule earns any"),
+    ("levels upside down", level_change(1, reach=10), "level silver", "list the highest first"),
+    ("level without a reach", level_change(0, reach=None), "level gold", "no reach above 0"),
+    ("level that asks more to keep", level_change(0, keep=11), "level gold", "asks for more to keep it (11) than to reach it (10)"),
+    ("level that is kept with nothing", level_change(0, keep=0), "level gold", "nobody leaves it"),
+    ("level valid twice", level_change(0, valid_days=90), "level gold", "one of `valid_days` and `valid_months`"),
+    ("level valid for no day", level_change(1, valid_days=0), "level silver", "at least 1"),
+    ("grace that ends before", level_change(0, grace_days=-1), "level gold", "at least 0"),
+    ("last level that asks", level_change(2, reach=1), "level everybody", "write `reach: 0`"),
+    ("level that is outside", level_change(1, name="outside"), "level outside", "already"),
+    ("points of a column that is none", earns("spend_amuont"), "points purchase", "did you mean 'spend_amount'?"),
+    ("points that are a condition", earns("order_count > 1"), "points purchase", "must give a number"),
+    ("benefit of a column that is none", benefit_change(0, when="knid = 'gift'"), "benefit gift", "did you mean 'kind'?"),
+    ("benefit of itself", benefit_change(0, when="benefit = 'gift'"), "benefit gift", "no column 'benefit'"),
+    ("benefit that never comes", benefit_change(1, when="kind = 'gift' and campaign_type = 'x'"), "benefit coupon", "can never be reached"),
+    ("benefit of no level", benefit_change(0, levels=[]), "benefit gift", "belongs to no level"),
+    ("benefit of a level that is none", benefit_change(0, levels=["glod"]), "benefit gift", "did you mean 'gold'?"),
     ("no group", lambda d: meta_of(d, "user_rfm").update(groups=[]), "user_rfm", "lists no group"),
     ("groups not total", groups("r >= 4", "r < 4"), "group group_b", "catch every score left"),
     ("group never wins", groups("r >= 3", "r > 3", True), "group group_b", "wins for no score"),
@@ -641,6 +720,7 @@ def test_only_a_segment_nobody_can_enter_is_contradictory(include: list[str], ex
         (new_column("user_tags", "bought_30d", A_TAG), "tag bought_30d", "number in its name"),
         (new_column("user_tags", "webhook_fans", A_TAG), "tag webhook_fans", "names the tool 'webhook'"),
         (value_change(model="bg_nbd", origin="registration"), "settings of user_value", "gives them no score"),
+        (level_change(1, valid_days=None), "level silver", "users will flap"),
     ],
 )
 def test_a_doubtful_rule_warns_and_does_not_refuse(change: Change, rule: str, words: str) -> None:
@@ -667,7 +747,8 @@ def test_json_gives_the_same_rulebook_back() -> None:
 
 def test_the_list_of_rules_names_every_rule_once() -> None:
     rows = rulebook.list_rules(rulebook.load(manifest()))
-    kinds = {"stage": 3, "plan state": 2, "tag": 2, "segment": 3, "funnel": 2, "group": 2, "retention": 2, "survival": 1, "list": 3}
+    kinds = {"stage": 3, "plan state": 2, "tag": 2, "segment": 3, "funnel": 2, "group": 2}
+    kinds |= {"tier": 2, "level": 3, "points": 1, "benefit": 2, "retention": 2, "survival": 1, "list": 3}
     assert [row.kind for row in rows] == [kind for kind, count in kinds.items() for _ in range(count)]
     assert next(row for row in rows if row.name == "win_back").rule == "(stage = 'lapsed') except (segment buyers) except (big_city)"
 

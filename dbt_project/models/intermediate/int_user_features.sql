@@ -22,7 +22,7 @@
     "referral_count": [90],
     "feedback_count": [90],
     "content_count": [90],
-    "point_count": [365],
+    "point_count": [90, 365],
     "plan_order_count": [],
     "unsubscribe_count": [],
     "complaint_count": [],

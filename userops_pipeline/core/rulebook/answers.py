@@ -13,7 +13,7 @@ from typing import Any, Literal
 import duckdb
 
 from userops_pipeline.core.rulebook.condition import Typist, columns_in, guard
-from userops_pipeline.core.rulebook.model import Frozen, Rulebook, RuleError, Segment, Stage, Step, Tag, condition_text, from_json
+from userops_pipeline.core.rulebook.model import Frozen, Level, Rulebook, RuleError, Segment, Stage, Step, Tag, condition_text, from_json
 
 Value = Any
 
@@ -21,7 +21,9 @@ Value = Any
 class RuleRow(Frozen):
     """One rule as a line of a table."""
 
-    kind: Literal["stage", "plan state", "tag", "segment", "funnel", "group", "retention", "survival", "list"]
+    kind: Literal[
+        "stage", "plan state", "tag", "segment", "funnel", "group", "tier", "level", "points", "benefit", "retention", "survival", "list"
+    ]
     name: str
     label: str
     owner: str
@@ -133,6 +135,10 @@ def list_rules(rulebook: Rulebook) -> list[RuleRow]:
         ("segment", rulebook.segments, _segment_text),
         ("funnel", rulebook.funnels, lambda funnel: " → ".join(step.name for step in funnel.steps)),
         ("group", rulebook.rfm_groups, lambda group: group.when),
+        ("tier", rulebook.tiers, lambda tier: condition_text(tier.when, tier.stays_when)),
+        ("level", rulebook.levels, _level_text),
+        ("points", rulebook.point_rules, lambda rule: rule.points),
+        ("benefit", rulebook.benefits, lambda benefit: f"{benefit.when} for {', '.join(benefit.levels)}"),
         ("retention", rulebook.retentions, lambda r: f"{r.start} → {r.returns} by {r.grain} ({r.kind}, {r.entry}, {r.periods} periods)"),
         ("survival", rulebook.survivals, lambda s: f"{s.entry} until {s.churned_after_days} days without {s.activity}"),
         ("list", rulebook.lists, lambda each: f"{each.segment} → {each.tool} ({each.mode}, {each.channel}, {each.purpose})"),
@@ -261,6 +267,18 @@ def explain(user_id: str, generation_dir: Path) -> Explanation:
             for each in rulebook.lists
         ),
     )
+
+
+def _level_text(level: Level) -> str:
+    kept = level.reach if level.keep is None else level.keep
+    valid = (
+        f", valid for {level.valid_months} months"
+        if level.valid_months
+        else f", valid for {level.valid_days} days"
+        if level.valid_days
+        else ""
+    )
+    return f"reached at {level.reach or 0:g}, kept down to {kept or 0:g}{valid}, {level.grace_days} days of grace"
 
 
 def _segment_text(segment: Segment) -> str:

@@ -29,8 +29,10 @@ from userops_pipeline.core.rulebook.condition import (
 from userops_pipeline.core.rulebook.model import (
     DESCRIBED_MODELS,
     LIST_MODEL,
+    Benefit,
     ContactList,
     Funnel,
+    Level,
     PlanState,
     Problem,
     Retention,
@@ -40,6 +42,7 @@ from userops_pipeline.core.rulebook.model import (
     Segment,
     Stage,
     Tag,
+    Tier,
     closest,
 )
 
@@ -51,6 +54,8 @@ MODES = ("mirror", "additive", "enrich")
 MATCH_KEYS = ("user_id", "email", "phone", "contact_point")
 CONTACT_FIELDS = ("contact_point", "email", "phone", "name")
 SCORE_COLUMNS = {"r": "integer", "f": "integer", "m": "integer", "fm": "integer"}
+LETTERS = ("r", "f", "m")
+POINTS = "point_count"
 STAGE_COLUMN = "stage"
 GRAINS = ("day", "week", "month")
 ACTIVITIES = ("active", "purchase", "reached", "engaged", "followed", "unfollowed", "converted")
@@ -83,6 +88,11 @@ def check(rulebook: Rulebook, known_tools: Collection[str]) -> list[Problem]:
             *_segments(rulebook, state),
             *_funnels(rulebook, Typist(rulebook.activity_columns, database)),
             *_rfm_groups(rulebook, database),
+            *_rfm_scores(rulebook),
+            *_tiers(rulebook, Typist(rulebook.feature_columns, database)),
+            *_membership(rulebook),
+            *_point_rules(rulebook, Typist(rulebook.columns["int_user_day"], database)),
+            *_benefits(rulebook, Typist(rulebook.benefit_columns, database)),
             *_periods(rulebook),
             *_retentions(rulebook),
             *_survivals(rulebook),
@@ -129,6 +139,10 @@ def _names(rulebook: Rulebook, known_tools: Collection[str]) -> Iterator[Problem
         ("segment", rulebook.segments, ("user_id",)),
         ("funnel", rulebook.funnels, ()),
         ("group", rulebook.rfm_groups, ("prospect",)),
+        ("tier", rulebook.tiers, ()),
+        ("level", rulebook.levels, (OUTSIDE,)),
+        ("points", rulebook.point_rules, ()),
+        ("benefit", rulebook.benefits, ()),
         ("retention", rulebook.retentions, ()),
         ("survival", rulebook.survivals, ()),
         ("list", rulebook.lists, ()),
@@ -148,7 +162,7 @@ def _names(rulebook: Rulebook, known_tools: Collection[str]) -> Iterator[Problem
                 yield _refuse(rule, kind, f"'{rule.name}' is already a column of the table it would be added to; rename it.")
             if not rule.label:
                 yield _refuse(rule, kind, "has no label; add what people call it.")
-            if kind in ("stage", "plan state", "tag", "segment"):
+            if kind in ("stage", "plan state", "tier", "tag", "segment"):
                 if re.search(r"\d", rule.name):
                     yield _warn(rule, kind, "has a number in its name; the name stays when the threshold changes, so leave the number out.")
                 if tools := [tool for tool in known_tools if f"_{tool}_" in f"_{rule.name}_"]:
@@ -160,7 +174,7 @@ def _condition(typist: Typist, rule: Rule, kind: str, condition: str, key: str, 
     return [_refuse(rule, kind, f"in '{key}', {sentence}") for sentence in typist.faults(condition, is_aggregate=is_aggregate)]
 
 
-def _sound(typist: Typist, rules: Iterable[Stage | PlanState | Tag | RfmGroup], kind: str) -> Iterator[Problem]:
+def _sound(typist: Typist, rules: Iterable[Stage | PlanState | Tier | Tag | RfmGroup | Benefit], kind: str) -> Iterator[Problem]:
     """Each condition by itself: allowed, typed, and possible."""
     for rule in rules:
         faults = _condition(typist, rule, kind, rule.when, "when")
@@ -169,7 +183,7 @@ def _sound(typist: Typist, rules: Iterable[Stage | PlanState | Tag | RfmGroup], 
             yield _refuse(rule, kind, sentence)
 
 
-def _memory(typist: Typist, rules: Iterable[Stage | PlanState | Tag], kind: str) -> Iterator[Problem]:
+def _memory(typist: Typist, rules: Iterable[Stage | PlanState | Tier | Tag], kind: str) -> Iterator[Problem]:
     """What keeps a rule on: over the features alone, and easier to meet than what switches it on."""
     for rule in rules:
         if rule.stays_when is None:
@@ -190,7 +204,7 @@ def _memory(typist: Typist, rules: Iterable[Stage | PlanState | Tag], kind: str)
             yield _refuse(rule, kind, f"asks for more to stay ('{part}') than to enter; loosen 'stays_when' or tighten 'when'.")
 
 
-def _ladder(typist: Typist, rules: Sequence[Stage | PlanState], kind: str, model: str, file: str) -> Iterator[Problem]:
+def _ladder(typist: Typist, rules: Sequence[Stage | PlanState | Tier], kind: str, model: str, file: str) -> Iterator[Problem]:
     """A ladder as a whole: every rule can be asked, every rule can win, and nobody falls off."""
     if not rules:
         yield Problem(file=file, rule=model, sentence=f"lists no {kind} under config.meta.stages; every user needs one.")
@@ -211,6 +225,84 @@ def _plan_states(rulebook: Rulebook, features: Typist) -> Iterator[Problem]:
     for state in rulebook.plan_states:
         if not state.goal:
             yield _refuse(state, "plan state", "has no goal; say what its users should do next.")
+
+
+def _tiers(rulebook: Rulebook, features: Typist) -> Iterator[Problem]:
+    yield from _ladder(features, rulebook.tiers, "tier", "user_tier", rulebook.files.get("user_tier") or "models")
+    for tier in rulebook.tiers:
+        if not tier.care or not tier.care_zh:
+            yield _refuse(tier, "tier", "has no care or care_zh; a tier exists so that its users get something of their own: say what.")
+        if not guard(tier.when, rulebook.feature_columns) and (
+            used := [name for name in columns_in(tier.when) if name in rulebook.sensitive]
+        ):
+            yield _refuse(
+                tier, "tier", f"uses the sensitive column '{used[0]}'; a tier says what users did, so make a tag with a purpose of it."
+            )
+
+
+def _membership(rulebook: Rulebook) -> Iterator[Problem]:
+    """The ladder of levels: what it measures adds up by day, reaches fall from the top, and each can be kept."""
+    levels = rulebook.levels
+    if not levels:
+        file = rulebook.files.get("user_membership") or "models"
+        yield Problem(file=file, rule="user_membership", sentence="lists no level under config.meta.levels; every user needs one.")
+        return
+    daily = {*rulebook.columns["int_user_day"], POINTS}
+    adding = [name for name in rulebook.feature_columns if re.sub(r"_\d+d$", "", name) in daily]
+    for membership in rulebook.memberships:
+        if membership.measure not in adding:
+            near = closest(membership.measure, adding)
+            yield _refuse(
+                membership,
+                "rules",
+                f"measure the levels by '{membership.measure[:60]}', which is no column of int_user_features that adds up by day{near or '.'}",
+            )
+    for above, level in itertools.pairwise(levels):
+        if above.reach is not None and level.reach is not None and level.reach >= above.reach:
+            yield _refuse(level, "level", f"takes as much as '{above.name}' above it or more; list the highest first.")
+    for level in levels[:-1]:
+        yield from _level(level)
+    last = levels[-1]
+    if last.reach != 0 or last.keep is not None or last.valid_days or last.valid_months or last.grace_days:
+        yield _refuse(last, "level", "is the last one and everybody's; write `reach: 0` and nothing of keeping or validity.")
+
+
+def _level(level: Level) -> Iterator[Problem]:
+    if level.reach is None or level.reach <= 0:
+        yield _refuse(level, "level", "has no reach above 0; say what it takes.")
+    elif level.keep is not None and level.keep > level.reach:
+        yield _refuse(level, "level", f"asks for more to keep it ({level.keep:g}) than to reach it ({level.reach:g}); lower `keep`.")
+    if level.keep is not None and level.keep <= 0:
+        yield _refuse(level, "level", "is kept with nothing at all, so nobody leaves it; raise `keep` above 0.")
+    if level.valid_days is not None and level.valid_months is not None:
+        yield _refuse(level, "level", "is valid for days and for months; declare one of `valid_days` and `valid_months`.")
+    if any(valid is not None and valid < 1 for valid in (level.valid_days, level.valid_months)) or level.grace_days < 0:
+        yield _refuse(level, "level", "has a validity or grace below its least; a validity is at least 1, a grace at least 0.")
+    if level.keep in (None, level.reach) and not (level.valid_days or level.valid_months or level.grace_days):
+        yield _warn(level, "level", "is lost on the first night below its reach, so users will flap; add `keep`, a validity or a grace.")
+
+
+def _point_rules(rulebook: Rulebook, days: Typist) -> Iterator[Problem]:
+    for rule in rulebook.point_rules:
+        for sentence in days.faults(rule.points, is_number=True):
+            yield _refuse(rule, "points", f"in 'points', {sentence}")
+    for membership in rulebook.memberships:
+        if membership.measure.startswith(POINTS) and not rulebook.point_rules:
+            yield _refuse(membership, "rules", "measure the levels in points, but no rule earns any; list them under config.meta.points.")
+
+
+def _benefits(rulebook: Rulebook, incentives: Typist) -> Iterator[Problem]:
+    levels = [level.name for level in rulebook.levels]
+    faults = list(_sound(incentives, rulebook.benefits, "benefit"))
+    yield from faults
+    if not faults:
+        yield from _first_match_wins(rulebook.benefits, "benefit")
+    for benefit in rulebook.benefits:
+        if not benefit.levels:
+            yield _refuse(benefit, "benefit", "belongs to no level; list those that have a claim to it under `levels`.")
+        for name in benefit.levels:
+            if name not in levels:
+                yield _refuse(benefit, "benefit", f"names the level '{name[:60]}', which does not exist{closest(name, levels) or '.'}")
 
 
 def _stages(rulebook: Rulebook, features: Typist, state: Typist) -> Iterator[Problem]:
@@ -276,7 +368,7 @@ def _reaches(rulebook: Rulebook, segment: str, stage: str, within: tuple[str, ..
     return True
 
 
-def _first_match_wins(rules: Sequence[Stage | PlanState | RfmGroup], kind: str) -> Iterator[Problem]:
+def _first_match_wins(rules: Sequence[Stage | PlanState | Tier | RfmGroup | Benefit], kind: str) -> Iterator[Problem]:
     """A rule below a wider one can never win, so which of the two was meant is not said."""
     for earlier, later in itertools.combinations(rules, 2):
         if is_everything(earlier.when):
@@ -320,7 +412,12 @@ def _reasoned(rulebook: Rulebook, rule: Tag | Segment, kind: str, conditions: It
 def _known_stages(rulebook: Rulebook, rule: Rule, kind: str, condition: str, columns: Collection[str]) -> Iterator[Problem]:
     if guard(condition, dict.fromkeys(columns, "")):
         return
-    for column, what, rules in ((STAGE_COLUMN, "stage", rulebook.stages), ("plan_state", "plan state", rulebook.plan_states)):
+    for column, what, rules in (
+        (STAGE_COLUMN, "stage", rulebook.stages),
+        ("plan_state", "plan state", rulebook.plan_states),
+        ("tier", "tier", rulebook.tiers),
+        ("level", "level", rulebook.levels),
+    ):
         names = [each.name for each in rules]
         for text in texts_compared_with(condition, column):
             if text not in names:
@@ -484,6 +581,20 @@ def _value(rulebook: Rulebook) -> Iterator[Problem]:
             sentence="bg_nbd with `origin: registration` takes everybody who has not bought for alive for certain, and gives them no score; "
             "take mbg_nbd, in which users may be lost at the registration already.",
         )
+
+
+def _rfm_scores(rulebook: Rulebook) -> Iterator[Problem]:
+    for scores in rulebook.rfm_scores:
+        yield from _choice(scores, "rules", "mode", scores.mode, ("quantiles", "thresholds"))
+        if scores.window_days is None or scores.window_days < 1:
+            yield _refuse(scores, "rules", "need window_days: how many days of purchases count, at least 1.")
+        if scores.mode == "thresholds" and set(scores.thresholds) != set(LETTERS):
+            yield _refuse(scores, "rules", "in the mode thresholds need bounds for each of r, f and m, and for nothing else.")
+        for letter, bounds in scores.thresholds.items():
+            steps = [(later - earlier) * (-1 if letter == "r" else 1) for earlier, later in itertools.pairwise(bounds)]
+            if len(bounds) != 4 or min(steps) <= 0:
+                way = "falling days" if letter == "r" else "rising numbers"
+                yield _refuse(scores, "rules", f"need four {way} for '{letter}': what the scores 2, 3, 4 and 5 take.")
 
 
 def _rfm_groups(rulebook: Rulebook, database: duckdb.DuckDBPyConnection) -> Iterator[Problem]:

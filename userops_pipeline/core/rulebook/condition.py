@@ -148,8 +148,8 @@ class Typist:
         ddl = ", ".join(f'"{name.replace(chr(34), "")}" {sql_type}' for name, sql_type in columns.items())
         self._database.execute(f"create or replace table {self._table} ({ddl})")
 
-    def faults(self, condition: str, *, is_aggregate: bool = False) -> list[str]:
-        """Everything wrong with a condition: first what may not be said, then what does not fit."""
+    def faults(self, condition: str, *, is_aggregate: bool = False, is_number: bool = False) -> list[str]:
+        """Everything wrong with a condition, or with a number of a row or of all rows: first what may not be said, then what does not fit."""
         faults = guard(condition, self.columns, is_aggregate=is_aggregate)
         if faults:
             return faults
@@ -160,9 +160,9 @@ class Typist:
         except duckdb.Error as error:
             return [f"its types do not fit: {_first_line(error)}"]
         faults = [sentence for node in tree.walk() if (sentence := _type_fault(node, types))]
-        wanted = "number" if is_aggregate else "boolean"
+        wanted = "number" if is_aggregate or is_number else "boolean"
         if not faults and _family(result) != wanted:
-            faults.append(f"it gives {_family(result)}, but it must give {wanted if is_aggregate else 'true or false'}.")
+            faults.append(f"it gives {_family(result)}, but it must give {'a number' if wanted == 'number' else 'true or false'}.")
         return list(dict.fromkeys(faults))
 
     def _node_types(self, tree: exp.Expr) -> dict[int, str]:

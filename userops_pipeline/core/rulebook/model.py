@@ -18,7 +18,12 @@ from userops_pipeline.core import scored
 
 LIST_MODEL = "audiences"
 NO_SETTING = ("label", "owner", "window", "window_start")  # in the meta of a table, and no setting of it
-DESCRIBED_MODELS = ("int_user_features", "int_activity", "user_profile", "user_lifecycle", "user_tags")
+DESCRIBED_MODELS = ("int_user_features", "int_activity", "user_profile", "user_lifecycle", "user_tags", "int_user_day", "int_benefit")
+
+
+RULED_MODELS = ("user_plan_state", "user_rfm", "user_tier", "user_membership")
+LADDERS = ("stage", "plan_state", "tier", "level")
+LEVEL_COLUMNS = {"next_level_share": "decimal(9,6)", "days_to_level_end": "bigint"}
 
 
 class RuleError(ValueError):
@@ -110,6 +115,44 @@ class PlanState(Rule):
     goal_zh: str = ""
 
 
+class Tier(Rule):
+    """A cell of value by activity; it is chosen as a stage is. `care` says what its users get."""
+
+    when: Sql = ""
+    stays_when: Sql | None = None
+    care: str = ""
+    care_zh: str = ""
+
+
+class Level(Rule):
+    """A membership level: reached at `reach` of the ladder's measure, kept down to `keep`, then valid and gracious for some days."""
+
+    reach: float | None = None
+    keep: float | None = None
+    valid_days: int | None = None
+    valid_months: int | None = None
+    grace_days: int = 0
+
+
+class PointRule(Rule):
+    """What a user's day earns: a number over the counts and amounts of int_user_day."""
+
+    points: Sql = ""
+
+
+class Membership(Rule):
+    """The ladder as a whole: the feature it measures."""
+
+    measure: str = ""
+
+
+class Benefit(Rule):
+    """What an incentive is counted as, and the levels that have a claim to it."""
+
+    when: Sql = ""
+    levels: tuple[str, ...] = ()
+
+
 class Tag(Rule):
     """True or false of every user; `precedence` says whose word counts where an agent has spoken and the rule knows an answer too."""
 
@@ -168,6 +211,14 @@ class RfmGroup(Rule):
     when: Sql = ""
 
 
+class RfmScores(Rule):
+    """How scores are given: as fifths of the buyers (`quantiles`), or by declared bounds of the scores 2 to 5 (`thresholds`)."""
+
+    mode: str = ""
+    window_days: int | None = None
+    thresholds: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+
+
 class PeriodRules(Rule):
     """When a user is new in a period, and after how many silent periods they have churned, by grain."""
 
@@ -217,6 +268,12 @@ class Rulebook(Frozen):
     segments: tuple[Segment, ...] = ()
     funnels: tuple[Funnel, ...] = ()
     rfm_groups: tuple[RfmGroup, ...] = ()
+    rfm_scores: tuple[RfmScores, ...] = ()
+    tiers: tuple[Tier, ...] = ()
+    memberships: tuple[Membership, ...] = ()
+    levels: tuple[Level, ...] = ()
+    point_rules: tuple[PointRule, ...] = ()
+    benefits: tuple[Benefit, ...] = ()
     periods: tuple[PeriodRules, ...] = ()
     retentions: tuple[Retention, ...] = ()
     survivals: tuple[Survival, ...] = ()
@@ -245,12 +302,17 @@ class Rulebook(Frozen):
     @property
     def tag_columns(self) -> dict[str, str]:
         """What a tag's condition sees: the features and where the user stands on every ladder."""
-        return {**self.feature_columns, "stage": "varchar", "plan_state": "varchar"}
+        return {**self.feature_columns, **dict.fromkeys(LADDERS, "varchar"), **LEVEL_COLUMNS}
 
     @property
     def state_columns(self) -> dict[str, str]:
         """What segments, KPIs and previews see: features, stage and tags."""
         return {**self.tag_columns, **{tag.name: "boolean" for tag in self.tags}}
+
+    @property
+    def benefit_columns(self) -> dict[str, str]:
+        """What a benefit's condition sees: an incentive with its campaign."""
+        return {name: sql_type for name, sql_type in self.columns.get("int_benefit", {}).items() if name != "benefit"}
 
     @property
     def activity_columns(self) -> dict[str, str]:
@@ -288,6 +350,14 @@ def load(manifest: Mapping[str, Any] | Path) -> Rulebook:
             if (column.get("data_type") or "").lower() in ("boolean", "bool") or {"when", "include", "exclude"} & set(_meta(column))
         )
 
+    def from_meta(kind: type[AnyRule], model: str, name: str) -> tuple[AnyRule, ...]:
+        """The keys of a model's own meta that belong to this kind of rule."""
+        if model not in models:
+            return ()
+        node = models[model]
+        told = {key: value for key, value in _meta(node).items() if key in kind.model_fields and key != "label"}
+        return (_read(kind, {**told, "name": name, "label": _meta(node).get("label", "")}, _file(node), model, misread),)
+
     lists = tuple(
         _read(
             ContactList,
@@ -314,6 +384,12 @@ def load(manifest: Mapping[str, Any] | Path) -> Rulebook:
         segments=from_columns(Segment, "user_segments"),
         funnels=listed(Funnel, "funnel_conversion", "funnels"),
         rfm_groups=listed(RfmGroup, "user_rfm", "groups"),
+        rfm_scores=from_meta(RfmScores, "user_rfm", "rfm"),
+        tiers=listed(Tier, "user_tier", "stages"),
+        memberships=from_meta(Membership, "user_membership", "membership"),
+        levels=listed(Level, "user_membership", "levels"),
+        point_rules=listed(PointRule, "user_membership", "points"),
+        benefits=listed(Benefit, "membership_benefits", "benefits"),
         periods=tuple(
             _read(PeriodRules, {"name": "periods", **_meta(node)["periods"]}, _file(node), "periods", misread)
             for node in (models.get("period_lifecycle", {}),)
@@ -332,7 +408,7 @@ def load(manifest: Mapping[str, Any] | Path) -> Rulebook:
         sensitive=tuple(
             name for name, column in models.get("int_user_features", {}).get("columns", {}).items() if _meta(column).get("sensitive")
         ),
-        files={name: _file(models[name]) for name in sorted({*DESCRIBED_MODELS, "user_plan_state", "user_rfm"} & models.keys())}
+        files={name: _file(models[name]) for name in sorted({*DESCRIBED_MODELS, *RULED_MODELS} & models.keys())}
         | ({scored.USERS: _file(values)} if values else {}),
         misread=tuple(misread),
     )
