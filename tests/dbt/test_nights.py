@@ -92,6 +92,20 @@ def open_shop(path: Path) -> None:
     order(con, 906, "older", on=33, arrived=38)  # came back; known five nights late
     order(con, 907, "older", on=-150, arrived=36)  # from before the first night, delivered later
     insert(con, "users", night(34), user_id="old", registered_at=f"{night(-300)} 12:00:00", birth_date="2006-01-20", plan="paid")
+    # Levels: reached by one order, given back with a late refund, reached again; a benefit of each kind, one used later.
+    insert(con, "users", night(0), user_id="saver", registered_at=f"{night(-200)} 12:00:00")
+    insert(con, "orders", night(0), order_id="big", user_id="saver", ordered_at=f"{night(-85)} 17:00:00", status="completed", amount=700, currency="USD")
+    insert(con, "orders", night(12), order_id="bigger", user_id="saver", ordered_at=f"{night(12)} 17:00:00", status="completed", amount=1600, currency="USD")
+    insert(con, "refunds", night(33), refund_id="r2", order_id="bigger", user_id=None, refunded_at=f"{night(31)} 15:00:00", amount=1550)
+    insert(con, "campaigns", night(0), campaign_id="c1", campaign_type="loyalty", starts_on=night(0))
+    for number, (user, kind, campaign, on, used) in enumerate((
+        ("saver", "coupon", "c1", 1, None), ("saver", "coupon", "c1", 13, 20), ("saver", "gift", None, 14, None), ("u1", "coupon", "c1", 5, 38),
+        ("u2", "red_packet", None, 6, 6), ("u3", "coupon", None, 7, None), ("late", "coupon", "c1", 25, None),
+    )):  # fmt: skip
+        row = {"incentive_id": f"i{number}", "user_id": user, "kind": kind, "campaign_id": campaign, "issued_at": f"{night(on)} 15:00:00", "value": 5}
+        insert(con, "incentives", night(on), **row, cost=0)
+        if used is not None:
+            insert(con, "incentives", night(used), **row, used_at=f"{night(used)} 15:00:00", cost=5)
     # What agents say: for good, for a while, taken back late, over a rule, of a tag nobody knows, of who is not known yet or left out.
     for user, tag, author, on, arrived, action, expires in (
         ("u1", "key_account", "a1", 3, 3, None, None),
@@ -244,6 +258,9 @@ BAD_CASES = {
     "assert_lifecycle_flows_reconcile": "update marts.lifecycle_flow_daily set left_count = left_count + 1 where entered_count > 0",
     "assert_lifecycle_transitions_reconcile": "update marts.lifecycle_transitions_daily set from_stage = to_stage where night_on = date '2024-02-01'",
     "assert_one_plan_state_per_user_and_night": "update marts.plan_transitions_daily set user_count = user_count + 1 where from_plan_state = 'outside'",
+    "assert_rfm_history_is_the_group_of_every_night": "update marts.user_rfm_history set from_on = from_on - 1 where user_id = 'u1' and to_on is null",
+    "assert_one_tier_and_level_per_user_and_night": "update marts.user_membership set level = 'gold' where user_id = 'u1'",
+    "assert_every_benefit_is_counted_once": "update marts.membership_benefits set used_count = used_count + 1 where issued_count > 0",
     "assert_profile_has_every_user": "delete from marts.user_profile where user_id = 'u1'",
     "assert_every_order_is_published": "update marts.user_orders set amount = amount + 0.01 where order_id = 'o1'",
     "assert_shares_lie_between_0_and_1": "update intermediate.int_user_features set discount_share = 1.000001 where user_id = 'u1'",
@@ -307,6 +324,9 @@ SPOILT = {
     "tag_quality": ["manual_count = manual_count + 1", "holds_for = 'all'", "overlap_jaccard = 1.1"],
     "segment_personas": ["eligibility = 'eligible', p_value = null", "base_user_count = 0, user_count = 1"],
     "segment_sizes_daily": ["removed_count = -1", "kind = 'include'"],
+    "user_rfm": ["r = 6", "previous_group = rfm_group, changed_on = date '2024-02-01'"],
+    "user_membership": ["is_in_grace = true, is_qualified = true"],
+    "membership_benefits": ["used_count = issued_count + 1"],
     "lifecycle_thresholds": ["late_gap_days = overdue_gap_days + 1"],
 }
 
