@@ -94,15 +94,42 @@ def open_shop(path: Path) -> None:
     insert(con, "users", night(34), user_id="old", registered_at=f"{night(-300)} 12:00:00", birth_date="2006-01-20", plan="paid")
     # Levels: reached by one order, given back with a late refund, reached again; a benefit of each kind, one used later.
     insert(con, "users", night(0), user_id="saver", registered_at=f"{night(-200)} 12:00:00")
-    insert(con, "orders", night(0), order_id="big", user_id="saver", ordered_at=f"{night(-85)} 17:00:00", status="completed", amount=700, currency="USD")
-    insert(con, "orders", night(12), order_id="bigger", user_id="saver", ordered_at=f"{night(12)} 17:00:00", status="completed", amount=1600, currency="USD")
+    insert(
+        con,
+        "orders",
+        night(0),
+        order_id="big",
+        user_id="saver",
+        ordered_at=f"{night(-85)} 17:00:00",
+        status="completed",
+        amount=700,
+        currency="USD",
+    )
+    insert(
+        con,
+        "orders",
+        night(12),
+        order_id="bigger",
+        user_id="saver",
+        ordered_at=f"{night(12)} 17:00:00",
+        status="completed",
+        amount=1600,
+        currency="USD",
+    )
     insert(con, "refunds", night(33), refund_id="r2", order_id="bigger", user_id=None, refunded_at=f"{night(31)} 15:00:00", amount=1550)
     insert(con, "campaigns", night(0), campaign_id="c1", campaign_type="loyalty", starts_on=night(0))
     for number, (user, kind, campaign, on, used) in enumerate((
         ("saver", "coupon", "c1", 1, None), ("saver", "coupon", "c1", 13, 20), ("saver", "gift", None, 14, None), ("u1", "coupon", "c1", 5, 38),
         ("u2", "red_packet", None, 6, 6), ("u3", "coupon", None, 7, None), ("late", "coupon", "c1", 25, None),
     )):  # fmt: skip
-        row = {"incentive_id": f"i{number}", "user_id": user, "kind": kind, "campaign_id": campaign, "issued_at": f"{night(on)} 15:00:00", "value": 5}
+        row = {
+            "incentive_id": f"i{number}",
+            "user_id": user,
+            "kind": kind,
+            "campaign_id": campaign,
+            "issued_at": f"{night(on)} 15:00:00",
+            "value": 5,
+        }
         insert(con, "incentives", night(on), **row, cost=0)
         if used is not None:
             insert(con, "incentives", night(used), **row, used_at=f"{night(used)} 15:00:00", cost=5)

@@ -100,6 +100,7 @@ PORTABLE_FUNCTIONS = {
 ENGINE_FUNCTIONS = {
     "epoch_us",
     "row",
+    "to_months",
     "to_years",
     "timezone",
     "unnest",
