@@ -43,6 +43,31 @@ KPI = {
     "direction": "up",
 }
 
+COMMUNITY = {
+    "user_id": "varchar",
+    "audience_count": "bigint",
+    "contribution_share": "decimal(18,12)",
+    "is_core_user": "boolean",
+    "kol_score": "bigint",
+    "kol_tier": "varchar",
+}
+CONTRIBUTION = {
+    "window_days": 90,
+    "least_users": 20,
+    "weights": {"spend": 0.5, "influence": 0.5},
+    "content_points": {"post": 5, "comment": 1},
+    "referral_points": {"paid": 1},
+    "core": {"share_of_contribution": 0.5},
+    "follow_days": 7,
+    "service": {"ticket_cost_amount": 10, "cap_share": 0.2},
+}
+REFERRALS = {"activation_days": 14, "burst_invitees": 10}
+TIERS = [
+    {"name": "established", "label": "L", "when": "kol_score >= 100 and audience_count >= 20"},
+    {"name": "rising", "label": "L", "when": "kol_score >= 40"},
+]
+EXPERTS = {"window_days": 365, "channel": "in_app", "purpose": "service", "weights": {"answer": 5}, "least_score": 8, "least_audience": 0}
+
 
 def stage(name: str, when: str | bool, segment: str) -> dict[str, Any]:
     words = {key: f"{key} of {name}" for key in ("state", "goal", "touchpoint", "action", "content")}
@@ -152,8 +177,10 @@ def manifest() -> dict[str, Any]:
         {"name": "gift", "label": "L", "levels": ["gold"], "when": "kind = 'gift'"},
         {"name": "coupon", "label": "L", "levels": ["gold", "silver"], "when": "kind = 'coupon'"},
     ]
+    lengths = {f"{measure}_90d": "bigint" for measure in ("spend_amount", "refund_amount", "ticket_count")}
     models = [
-        model("int_user_features", FEATURES),
+        model("int_user_features", {**FEATURES, **lengths}),
+        model("int_user_community", COMMUNITY),
         model("int_activity", activity),
         model("int_user_day", {"user_id": "varchar", "order_count": "bigint", "spend_amount": "decimal(18,2)"}),
         model("int_benefit", {"user_id": "varchar", "kind": "varchar", "campaign_type": "varchar", "benefit": "varchar"}),
@@ -203,6 +230,9 @@ def manifest() -> dict[str, Any]:
             {"version_on": "date"},
             {"holdout_months": 3, "exact_customers": 100000, "time_steps": 128, "window": "version_on", "window_start": "facts_from"},
         ),
+        model("user_contribution", {"user_id": "varchar"}, {"contribution": CONTRIBUTION, "referrals": REFERRALS}),
+        model("kol", {"user_id": "varchar"}, {"label": "L", "weights": {"post": 2, "audience": 1}, "tiers": TIERS}),
+        model("expert_directory", {"user_id": "varchar"}, {"experts": EXPERTS}),
     ]
     value = {"name": "user_value", "original_file_path": "models/marts/value/_scored.yml", "config": {"meta": copy.deepcopy(VALUE)}}
     exposures = [exposure("welcome", "newcomers"), exposure("thank_you", "buyers", tool="webhook"), exposure("come_back", "win_back")]
@@ -290,6 +320,19 @@ def history_change(**changes: Any) -> Change:
 
 def period_change(**changes: Any) -> Change:
     return lambda document: meta_of(document, "period_lifecycle")["periods"].update(changes)
+
+
+def contribution_change(key: str = "contribution", **changes: Any) -> Change:
+    return lambda document: meta_of(document, "user_contribution").update({key: {**meta_of(document, "user_contribution")[key], **changes}})
+
+
+def tiers(*whens: str | bool) -> Change:
+    entries = [{"name": f"tier_{chr(97 + number)}", "label": "L", "when": when} for number, when in enumerate(whens)]
+    return lambda document: meta_of(document, "kol").update(tiers=entries)
+
+
+def expert_change(**changes: Any) -> Change:
+    return lambda document: meta_of(document, "expert_directory").update(experts={**EXPERTS, **changes})
 
 
 def groups(*whens: str | bool) -> Change:
@@ -609,6 +652,27 @@ REFUSED: list[tuple[str, Change, str, str]] = [
     ("groups not total", groups("r >= 4", "r < 4"), "group group_b", "catch every score left"),
     ("group never wins", groups("r >= 3", "r > 3", True), "group group_b", "wins for no score"),
     ("group over raw values", groups("recency_days > 3", True), "group group_a", "no column 'recency_days'"),
+    ("a length nobody has", contribution_change(window_days=60), "rules contribution", "of these lengths: 90"),
+    ("a part nobody knows", contribution_change(weights={"spent": 1}), "rules contribution", "did you mean 'spend'?"),
+    ("a weight below 0", contribution_change(weights={"spend": 1, "content": -1}), "rules contribution", "a weight below 0"),
+    ("nothing weighed", contribution_change(weights={"spend": 0}), "rules contribution", "no weight above 0"),
+    ("a like is no content", contribution_change(content_points={"like": 1}), "rules contribution", "'content_points' weighs 'like'"),
+    ("points for a scan", contribution_change(referral_points={"scanned": 1}), "rules contribution", "one of activated, paid"),
+    ("no fewest users", contribution_change(least_users=0), "rules contribution", "needs least_users"),
+    ("two cores", contribution_change(core={"share_of_contribution": 0.5, "share_of_users": 0.1}), "rules contribution", "exactly one of"),
+    ("a core of everybody", contribution_change(core={"share_of_users": 1}), "rules contribution", "below 1"),
+    ("service without a cap", contribution_change(service={"ticket_cost_amount": 9}), "rules contribution", "service needs"),
+    ("no end of waiting", contribution_change("referrals", activation_days=None), "rules referrals", "needs activation_days"),
+    ("no burst", contribution_change("referrals", burst_invitees=0), "rules referrals", "needs burst_invitees"),
+    ("an accepted answer", lambda d: meta_of(d, "kol").update(weights={"accepted": 9}), "rules kol", "'weights' weighs 'accepted'"),
+    ("a tier over a feature", tiers("order_count >= 9"), "tier tier_a", "no column 'order_count'"),
+    ("a tier never reached", tiers("kol_score >= 9", "kol_score >= 9 and audience_count > 2"), "tier tier_b", "can never be reached"),
+    ("a tier of everybody", tiers("kol_score >= 9", True), "tier tier_b", "makes everybody"),
+    ("a tier of a tier", tiers("is_core_user"), "tier tier_a", "decided beside it"),
+    ("experts on a channel nobody has", expert_change(channel="pigeon"), "rules experts", "'channel' is 'pigeon'"),
+    ("experts for a purpose nobody has", expert_change(purpose="servise"), "rules experts", "did you mean 'service'?"),
+    ("experts of nothing", expert_change(least_score=0), "rules experts", "needs least_score"),
+    ("experts by spend", expert_change(weights={"spend": 1}), "rules experts", "'weights' weighs 'spend'"),
     ("undescribed model", lambda d: d["nodes"].pop("model.userops.int_activity"), "int_activity", "documents no column"),
     (
         "untyped column",
@@ -748,7 +812,7 @@ def test_json_gives_the_same_rulebook_back() -> None:
 def test_the_list_of_rules_names_every_rule_once() -> None:
     rows = rulebook.list_rules(rulebook.load(manifest()))
     kinds = {"stage": 3, "plan state": 2, "tag": 2, "segment": 3, "funnel": 2, "group": 2}
-    kinds |= {"tier": 2, "level": 3, "points": 1, "benefit": 2, "retention": 2, "survival": 1, "list": 3}
+    kinds |= {"tier": 2, "level": 3, "points": 1, "benefit": 2, "retention": 2, "survival": 1, "opinion leader": 2, "list": 3}
     assert [row.kind for row in rows] == [kind for kind, count in kinds.items() for _ in range(count)]
     assert next(row for row in rows if row.name == "win_back").rule == "(stage = 'lapsed') except (segment buyers) except (big_city)"
 

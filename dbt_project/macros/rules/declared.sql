@@ -7,11 +7,12 @@
 {#- Names of the documented columns of a model, in order. -#}
 {% macro columns_of(model) -%} {{ return(declared(model).columns.keys() | list if execute else []) }} {%- endmacro %}
 
-{#- Columns of int_user_state: every feature, every tag, the state on every ladder, and how near another level is. -#}
+{#- Columns of int_user_state: every feature, the standing in the community, every tag, the state on every ladder, and how near another level is. -#}
 {% macro state_columns() -%}
     {{
         return(
             columns_of("int_user_features")
+            + community_columns()
             + (tags() | map(attribute="name") | list)
             + (ladders().keys() | list)
             + level_columns()

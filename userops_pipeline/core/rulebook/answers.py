@@ -22,7 +22,20 @@ class RuleRow(Frozen):
     """One rule as a line of a table."""
 
     kind: Literal[
-        "stage", "plan state", "tag", "segment", "funnel", "group", "tier", "level", "points", "benefit", "retention", "survival", "list"
+        "stage",
+        "plan state",
+        "tag",
+        "segment",
+        "funnel",
+        "group",
+        "tier",
+        "level",
+        "points",
+        "benefit",
+        "opinion leader",
+        "retention",
+        "survival",
+        "list",
     ]
     name: str
     label: str
@@ -141,6 +154,7 @@ def list_rules(rulebook: Rulebook) -> list[RuleRow]:
         ("benefit", rulebook.benefits, lambda benefit: f"{benefit.when} for {', '.join(benefit.levels)}"),
         ("retention", rulebook.retentions, lambda r: f"{r.start} → {r.returns} by {r.grain} ({r.kind}, {r.entry}, {r.periods} periods)"),
         ("survival", rulebook.survivals, lambda s: f"{s.entry} until {s.churned_after_days} days without {s.activity}"),
+        ("opinion leader", rulebook.kol_tiers, lambda tier: tier.when),
         ("list", rulebook.lists, lambda each: f"{each.segment} → {each.tool} ({each.mode}, {each.channel}, {each.purpose})"),
     ]
     return [

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import duckdb
 
@@ -32,6 +32,7 @@ from userops_pipeline.core.rulebook.model import (
     Benefit,
     ContactList,
     Funnel,
+    KolTier,
     Level,
     PlanState,
     Problem,
@@ -68,6 +69,15 @@ CHOICES = {
     "returns": ACTIVITIES,
     "activity": ACTIVITIES,
 }
+PARTS = ("spend", "content", "referrals", "influence")
+CONTENT_KINDS = ("post", "answer", "comment", "share")
+WEIGHED = {
+    "contribution": PARTS,
+    "content_points": CONTENT_KINDS,
+    "referral_points": ("activated", "paid"),
+    "kol": (*CONTENT_KINDS, "follower", "reshare", "audience", "paid"),
+    "experts": (*CONTENT_KINDS, "reaction", "audience"),
+}
 OUTSIDE = "outside"  # where users come from and go to who are not known the night before or after
 
 
@@ -97,6 +107,7 @@ def check(rulebook: Rulebook, known_tools: Collection[str]) -> list[Problem]:
             *_retentions(rulebook),
             *_survivals(rulebook),
             *_value(rulebook),
+            *_community(rulebook, Typist(rulebook.community_columns, database)),
             *_lists(rulebook, known_tools),
         ]
     return sorted(dict.fromkeys(problems), key=lambda problem: problem.is_warning)
@@ -145,6 +156,7 @@ def _names(rulebook: Rulebook, known_tools: Collection[str]) -> Iterator[Problem
         ("benefit", rulebook.benefits, ()),
         ("retention", rulebook.retentions, ()),
         ("survival", rulebook.survivals, ()),
+        ("opinion leader", rulebook.kol_tiers, ()),
         ("list", rulebook.lists, ()),
     ]
     for kind, rules, taken in kinds:
@@ -174,7 +186,7 @@ def _condition(typist: Typist, rule: Rule, kind: str, condition: str, key: str, 
     return [_refuse(rule, kind, f"in '{key}', {sentence}") for sentence in typist.faults(condition, is_aggregate=is_aggregate)]
 
 
-def _sound(typist: Typist, rules: Iterable[Stage | PlanState | Tier | Tag | RfmGroup | Benefit], kind: str) -> Iterator[Problem]:
+def _sound(typist: Typist, rules: Iterable[Stage | PlanState | Tier | Tag | RfmGroup | Benefit | KolTier], kind: str) -> Iterator[Problem]:
     """Each condition by itself: allowed, typed, and possible."""
     for rule in rules:
         faults = _condition(typist, rule, kind, rule.when, "when")
@@ -368,7 +380,7 @@ def _reaches(rulebook: Rulebook, segment: str, stage: str, within: tuple[str, ..
     return True
 
 
-def _first_match_wins(rules: Sequence[Stage | PlanState | Tier | RfmGroup | Benefit], kind: str) -> Iterator[Problem]:
+def _first_match_wins(rules: Sequence[Stage | PlanState | Tier | RfmGroup | Benefit | KolTier], kind: str) -> Iterator[Problem]:
     """A rule below a wider one can never win, so which of the two was meant is not said."""
     for earlier, later in itertools.combinations(rules, 2):
         if is_everything(earlier.when):
@@ -595,6 +607,67 @@ def _rfm_scores(rulebook: Rulebook) -> Iterator[Problem]:
             if len(bounds) != 4 or min(steps) <= 0:
                 way = "falling days" if letter == "r" else "rising numbers"
                 yield _refuse(scores, "rules", f"need four {way} for '{letter}': what the scores 2, 3, 4 and 5 take.")
+
+
+def _weights(rule: Rule, kind: str, key: str, weights: Mapping[str, float], known: Sequence[str]) -> Iterator[Problem]:
+    """Weights of known things, none below 0, and not all 0."""
+    for name, weight in weights.items():
+        if name not in known:
+            yield _refuse(rule, kind, f"'{key}' weighs '{name[:60]}', which is none of {', '.join(known)}{closest(name, known) or '.'}")
+        if weight < 0:
+            yield _refuse(rule, kind, f"'{key}' gives '{name[:60]}' a weight below 0; take it out to leave it uncounted.")
+    if not any(weight > 0 for weight in weights.values()):
+        yield _refuse(rule, kind, f"'{key}' has no weight above 0, so nobody would count; weigh at least one of {', '.join(known)}.")
+
+
+def _at_least(rule: Rule, kind: str, least: int, **values: int | None) -> Iterator[Problem]:
+    for key, value in values.items():
+        if value is None or value < least:
+            yield _refuse(rule, kind, f"needs {key}: a whole number, at least {least}.")
+
+
+def _community(rulebook: Rulebook, typist: Typist) -> Iterator[Problem]:
+    for rules in rulebook.contributions:
+        lengths = [
+            days
+            for days in (7, 30, 90, 365)
+            if {f"spend_amount_{days}d", f"refund_amount_{days}d", f"ticket_count_{days}d"} <= rulebook.feature_columns.keys()
+        ]
+        if rules.window_days not in lengths:
+            known = ", ".join(map(str, lengths)) or "none"
+            sentence = f"window_days is {rules.window_days}; int_user_features has spend, refunds and tickets of these lengths: {known}."
+            yield _refuse(rules, "rules", sentence)
+        yield from _at_least(rules, "rules", 1, least_users=rules.least_users, follow_days=rules.follow_days)
+        yield from _weights(rules, "rules", "weights", rules.weights, WEIGHED["contribution"])
+        yield from _weights(rules, "rules", "content_points", rules.content_points, WEIGHED["content_points"])
+        yield from _weights(rules, "rules", "referral_points", rules.referral_points, WEIGHED["referral_points"])
+        ways = ("share_of_contribution", "share_of_users")
+        if len(rules.core) != 1 or not all(way in ways and 0 < share < 1 for way, share in rules.core.items()):
+            yield _refuse(rules, "rules", f"core must be exactly one of {' and '.join(ways)}, a share above 0 and below 1.")
+        if sorted(rules.service) != ["cap_share", "ticket_cost_amount"] or min(rules.service.values()) < 0:
+            yield _refuse(rules, "rules", "service needs ticket_cost_amount and cap_share, neither below 0.")
+    for invitations in rulebook.referrals:
+        yield from _at_least(
+            invitations, "rules", 1, activation_days=invitations.activation_days, burst_invitees=invitations.burst_invitees
+        )
+    for score in rulebook.kol_scores:
+        yield from _weights(score, "rules", "weights", score.weights, WEIGHED["kol"])
+    faults = list(_sound(typist, rulebook.kol_tiers, "tier"))
+    yield from faults
+    if not faults:
+        yield from _first_match_wins(rulebook.kol_tiers, "tier")
+        for tier in rulebook.kol_tiers:
+            if is_everything(tier.when):
+                yield _refuse(tier, "tier", "makes everybody an opinion leader; ask for a score or an audience.")
+            elif {"kol_tier", "is_core_user"} & set(columns_in(tier.when)):
+                yield _refuse(tier, "tier", "asks for what is decided beside it; ask for counts and kol_score.")
+    consents = contract.tables()["consents"]
+    for experts in rulebook.experts:
+        yield from _at_least(experts, "rules", 1, window_days=experts.window_days, least_score=experts.least_score)
+        yield from _at_least(experts, "rules", 0, least_audience=experts.least_audience)
+        yield from _weights(experts, "rules", "weights", experts.weights, WEIGHED["experts"])
+        yield from _choice(experts, "rules", "channel", experts.channel, consents.column("channel").known)
+        yield from _choice(experts, "rules", "purpose", experts.purpose, consents.column("purpose").known)
 
 
 def _rfm_groups(rulebook: Rulebook, database: duckdb.DuckDBPyConnection) -> Iterator[Problem]:

@@ -18,12 +18,21 @@ from userops_pipeline.core import scored
 
 LIST_MODEL = "audiences"
 NO_SETTING = ("label", "owner", "window", "window_start")  # in the meta of a table, and no setting of it
-DESCRIBED_MODELS = ("int_user_features", "int_activity", "user_profile", "user_lifecycle", "user_tags", "int_user_day", "int_benefit")
-
-
+DESCRIBED_MODELS = (
+    "int_user_features",
+    "int_user_community",
+    "int_activity",
+    "user_profile",
+    "user_lifecycle",
+    "user_tags",
+    "int_user_day",
+    "int_benefit",
+)
 RULED_MODELS = ("user_plan_state", "user_rfm", "user_tier", "user_membership")
 LADDERS = ("stage", "plan_state", "tier", "level")
 LEVEL_COLUMNS = {"next_level_share": "decimal(9,6)", "days_to_level_end": "bigint"}
+COMMUNITY_COLUMNS = ("contribution_share", "is_core_user", "kol_score", "kol_tier")
+"""Columns of int_user_community that tags and segments see beside the features."""
 
 
 class RuleError(ValueError):
@@ -247,6 +256,47 @@ class Survival(Rule):
     churned_after_days: int | None = None
 
 
+class Contribution(Rule):
+    """How what users contribute is weighed into one share, and who of them is of the core."""
+
+    window_days: int | None = None
+    least_users: int | None = None
+    weights: dict[str, float] = Field(default_factory=dict)
+    content_points: dict[str, int] = Field(default_factory=dict)
+    referral_points: dict[str, int] = Field(default_factory=dict)
+    core: dict[str, float] = Field(default_factory=dict)
+    follow_days: int | None = None
+    service: dict[str, float] = Field(default_factory=dict)
+
+
+class ReferralRules(Rule):
+    """When somebody invited is activated, and how many a day are too many to be true."""
+
+    activation_days: int | None = None
+    burst_invitees: int | None = None
+
+
+class KolScore(Rule):
+    """What each thing an opinion leader does is worth."""
+
+    weights: dict[str, int] = Field(default_factory=dict)
+
+
+class KolTier(Rule):
+    when: Sql = ""
+
+
+class Experts(Rule):
+    """Who is an expert in a topic, and with which consent they may be asked."""
+
+    window_days: int | None = None
+    channel: str = ""
+    purpose: str = ""
+    weights: dict[str, int] = Field(default_factory=dict)
+    least_score: int | None = None
+    least_audience: int | None = None
+
+
 class ContactList(Rule):
     """A dbt exposure: one segment kept up to date in one campaign tool."""
 
@@ -277,6 +327,11 @@ class Rulebook(Frozen):
     periods: tuple[PeriodRules, ...] = ()
     retentions: tuple[Retention, ...] = ()
     survivals: tuple[Survival, ...] = ()
+    contributions: tuple[Contribution, ...] = ()
+    referrals: tuple[ReferralRules, ...] = ()
+    kol_scores: tuple[KolScore, ...] = ()
+    kol_tiers: tuple[KolTier, ...] = ()
+    experts: tuple[Experts, ...] = ()
     dimensions: tuple[str, ...] = ()
     """Names of the dimensions users are counted by."""
     lists: tuple[ContactList, ...] = ()
@@ -301,8 +356,14 @@ class Rulebook(Frozen):
 
     @property
     def tag_columns(self) -> dict[str, str]:
-        """What a tag's condition sees: the features and where the user stands on every ladder."""
-        return {**self.feature_columns, **dict.fromkeys(LADDERS, "varchar"), **LEVEL_COLUMNS}
+        """What a tag's condition sees: the features, the standing in the community, and where the user stands on every ladder."""
+        community = {name: kind for name, kind in self.community_columns.items() if name in COMMUNITY_COLUMNS}
+        return {**self.feature_columns, **community, **dict.fromkeys(LADDERS, "varchar"), **LEVEL_COLUMNS}
+
+    @property
+    def community_columns(self) -> dict[str, str]:
+        """What the condition of a tier of opinion leaders sees."""
+        return self.columns.get("int_user_community", {})
 
     @property
     def state_columns(self) -> dict[str, str]:
@@ -350,13 +411,14 @@ def load(manifest: Mapping[str, Any] | Path) -> Rulebook:
             if (column.get("data_type") or "").lower() in ("boolean", "bool") or {"when", "include", "exclude"} & set(_meta(column))
         )
 
-    def from_meta(kind: type[AnyRule], model: str, name: str) -> tuple[AnyRule, ...]:
-        """The keys of a model's own meta that belong to this kind of rule."""
-        if model not in models:
+    def stated(kind: type[AnyRule], model: str, key: str | None = None, *, name: str | None = None) -> tuple[AnyRule, ...]:
+        """The one paragraph `key` of a model's meta, or those keys of the meta itself that the rule has."""
+        meta = _meta(models.get(model, {}))
+        paragraph = {field: meta[field] for field in kind.model_fields.keys() & meta.keys()} if key is None else meta.get(key)
+        if not isinstance(paragraph, Mapping) or not paragraph:
             return ()
-        node = models[model]
-        told = {key: value for key, value in _meta(node).items() if key in kind.model_fields and key != "label"}
-        return (_read(kind, {**told, "name": name, "label": _meta(node).get("label", "")}, _file(node), model, misread),)
+        name = name or key or model
+        return (_read(kind, {"name": name, **paragraph}, _file(models[model]), name, misread),)
 
     lists = tuple(
         _read(
@@ -384,9 +446,9 @@ def load(manifest: Mapping[str, Any] | Path) -> Rulebook:
         segments=from_columns(Segment, "user_segments"),
         funnels=listed(Funnel, "funnel_conversion", "funnels"),
         rfm_groups=listed(RfmGroup, "user_rfm", "groups"),
-        rfm_scores=from_meta(RfmScores, "user_rfm", "rfm"),
+        rfm_scores=stated(RfmScores, "user_rfm", name="rfm"),
         tiers=listed(Tier, "user_tier", "stages"),
-        memberships=from_meta(Membership, "user_membership", "membership"),
+        memberships=stated(Membership, "user_membership", name="membership"),
         levels=listed(Level, "user_membership", "levels"),
         point_rules=listed(PointRule, "user_membership", "points"),
         benefits=listed(Benefit, "membership_benefits", "benefits"),
@@ -397,6 +459,11 @@ def load(manifest: Mapping[str, Any] | Path) -> Rulebook:
         ),
         retentions=listed(Retention, "retention_cohorts", "retentions"),
         survivals=listed(Survival, "user_survival", "survivals"),
+        contributions=stated(Contribution, "user_contribution", "contribution"),
+        referrals=stated(ReferralRules, "user_contribution", "referrals"),
+        kol_scores=stated(KolScore, "kol"),
+        kol_tiers=listed(KolTier, "kol", "tiers"),
+        experts=stated(Experts, "expert_directory", "experts"),
         dimensions=tuple(
             str(dimension["name"])
             for dimension in _meta(models.get("user_structure_daily", {})).get("dimensions", [])

@@ -1,4 +1,6 @@
-{%- set features = columns_of("int_user_features") | reject("in", ["user_id", "night_on"]) | list -%}
+{%- set features = (
+    columns_of("int_user_features") | reject("in", ["user_id", "night_on"]) | list
+) + community_columns() -%}
 
 with
     tonight as (select night_on from {{ ref("int_night") }} where is_as_of),
