@@ -168,7 +168,59 @@ def open_shop(path: Path) -> None:
             "'view' from range(?)",
             [night(30), device, user, device, night(30), count],
         )
+    open_community(con)
     con.close()
+
+
+def content(con: duckdb.DuckDBPyConnection, name: str, user: int, kind: str, on: int, arrived: int | None = None, *, about: int | None = None,
+            topic: int = 0) -> None:  # fmt: skip
+    insert(con, "content", night(on if arrived is None else arrived), content_id=name, user_id=f"c{user}", kind=kind, topic=f"t{topic}",
+           parent_id=None if about is None else f"post {about}", created_at=f"{night(on)} 17:00:00")  # fmt: skip
+
+
+def invitation(con: duckdb.DuckDBPyConnection, inviter: str, invitee: str | None, on: int, arrived: int | None = None) -> None:
+    insert(con, "referrals", night(on if arrived is None else arrived), referral_id=f"{inviter} {invitee}", inviter_id=inviter,
+           invitee_id=invitee, step="scan", step_at=f"{night(on)} 12:00:00")  # fmt: skip
+
+
+def open_community(con: duckdb.DuckDBPyConnection) -> None:
+    """Twenty-four users who buy, write, react and invite: some late, some of one device, one merged, one left out."""
+    for number in range(24):
+        since = 8 + number % 5
+        insert(con, "users", night(since), user_id=f"c{number}", registered_at=f"{night(since)} 12:00:00", region="there")
+        order(con, 2000 + number, f"c{number}", on=15 + number % 20, arrived=15 + number % 20)
+        if number != 7:
+            content(con, f"post {number}", number, "post", 14 + number % 12, topic=number % 3)
+        content(con, f"comment {number}", number, "comment", 27 + number % 9, about=(number + 1) % 24)
+        if number > 4:
+            content(con, f"like {number}", number, "like", 14 + number, about=0)
+    content(con, "post 7", 7, "post", 27, arrived=32)  # late, and liked before it is known
+    content(con, "early like", 9, "like", 28, about=7)
+    content(con, "before it", 9, "like", 26, about=7)
+    content(con, "late like", 10, "like", 26, arrived=32, about=1)
+    content(con, "own like", 0, "like", 20, about=0)
+    content(con, "share", 11, "share", 30, about=1)
+    for number in (3, 4, 5, 6):
+        content(con, f"answer {number}", 1, "answer", 20 + number, about=number, topic=1)
+        content(con, f"thanks {number}", number, "like", 30 + number, about=1)
+    insert(con, "events", night(33), event_id="follows", user_id="c4", event_at=f"{night(33)} 17:00:00", event_name="follow",
+           content_id="post 0")  # fmt: skip
+    invitation(con, "c0", "c1", on=9)
+    invitation(con, "c0", "c21", on=9)
+    invitation(con, "c14", "c15", on=8)
+    invitation(con, "c14", None, on=9)
+    invitation(con, "c16", "u1", on=20)  # was there before
+    invitation(con, "c17", "c17", on=13)
+    invitation(con, "c18", "c19", on=28, arrived=32)
+    for number in range(3, 14):  # eleven in a day
+        invitation(con, "c2", f"c{number}", on=8)
+    link(con, "of both", "c0", on=13, arrived=13)
+    link(con, "of both", "c1", on=29, arrived=32)
+    insert(con, "users", night(33), user_id="c20", registered_at=f"{night(8)} 12:00:00", excluded_as="internal")
+    insert(con, "users", night(34), user_id="c21", registered_at=f"{night(9)} 12:00:00", merged_into="c22")
+    for user, on, state in (("c0", 20, "subscribed"), ("c1", 38, "subscribed"), ("c5", 20, "subscribed"), ("c5", 35, "unsubscribed")):
+        insert(con, "consents", night(on), user_id=user, contact_point=f"in_app-{user}", channel="in_app", purpose="service", state=state,
+               basis="stated", changed_at=f"{night(on)} 12:00:00")  # fmt: skip
 
 
 def build(path: Path, as_of: int, window_from: int | None, *, tests: bool = False) -> Path:
@@ -297,6 +349,8 @@ BAD_CASES = {
     "assert_period_lifecycles_reconcile": "update marts.period_lifecycle set returning_count = returning_count + 1, dormant_count = dormant_count - 1 where grain = 'week' and period_on = date '2024-01-15' and dimension = 'plan' and value = 'unknown'",
     "unique_together_int_event_event_id__event_on": "insert into intermediate.int_event by name select * replace (event_on - 30 as event_on) from intermediate.int_event where user_id = 'u5' limit 1",
     "assert_every_event_is_in_a_session": "delete from intermediate.int_sessions where user_id = 'u5'",
+    "assert_contributions_add_up": "update marts.user_contribution set contribution_share = contribution_share + 0.000002, share_from_spend = share_from_spend + 0.000002 where user_id = 'c1'",
+    "assert_experts_are_asked_only_with_consent": "update marts.expert_directory set is_contactable = true where user_id = 'c5'",
     "assert_order_lines_share_the_date_of_their_order": "update staging.stg_order_items set ordered_on = ordered_on + 1 where order_id = 'o1'",
 }
 
@@ -354,6 +408,9 @@ SPOILT = {
     "user_rfm": ["r = 6", "previous_group = rfm_group, changed_on = date '2024-02-01'"],
     "user_membership": ["is_in_grace = true, is_qualified = true"],
     "membership_benefits": ["used_count = issued_count + 1"],
+    "int_referral": ["screened_on = null"],
+    "expert_directory": ["is_contactable = not is_contactable"],
+    "contribution_concentration": ["gini = 1.01"],
     "lifecycle_thresholds": ["late_gap_days = overdue_gap_days + 1"],
 }
 

@@ -214,7 +214,7 @@ def test_nobody_is_written_to_who_opted_out(larger: Path) -> None:
                 row_number() over (partition by t.touch_id order by c.changed_at desc) as latest
             from (select touch_id, any_value(user_id) as user_id, any_value(channel) as channel, min(sent_at) as sent_at
                   from '<drops>/touches.parquet' group by 1) as t
-            join '<drops>/consents.parquet' as c on c.user_id = t.user_id and c.channel = t.channel
+            join '<drops>/consents.parquet' as c on c.user_id = t.user_id and c.channel = t.channel and c.purpose = 'marketing'
                 and c.changed_at < date_trunc('day', t.sent_at + interval 8 hours) - interval 8 hours
         )
         select count(*) from said where latest = 1 and state <> 'subscribed'
