@@ -33,6 +33,7 @@ TOUCHES_PER_EVENT = 0.1
 CHANGES_OF_MIND = 0.0004  # of users a day
 COUPON_CENTS = 1000
 STATES = ("subscribed", "unsubscribed", "did_not_subscribe")
+HELPERS_SHARE = 0.35  # of users agree to be asked what others want to know
 BASES = ("consent_checkbox", "preference_centre", "unsubscribe_link")
 
 
@@ -56,7 +57,13 @@ class Messages:
     # -- consent ---------------------------------------------------------------------------------------------------
 
     def _consents(
-        self, users: npt.NDArray[np.integer], channel: int, state: npt.NDArray[np.int8], basis: int, seconds: npt.NDArray[np.float64]
+        self,
+        users: npt.NDArray[np.integer],
+        channel: int,
+        state: npt.NDArray[np.int8],
+        basis: int,
+        seconds: npt.NDArray[np.float64],
+        purpose: str = "marketing",
     ) -> pa.Table:
         number = pa.array(users.astype(np.int64) + FIRST_USER).cast(pa.string())
         match TOUCH_CHANNELS[channel]:
@@ -74,7 +81,7 @@ class Messages:
                 "user_id": pa.array(users.astype(np.int64) + FIRST_USER),
                 "contact_point": point,
                 "channel": coded(np.full(len(users), channel, np.int8), TOUCH_CHANNELS),
-                "purpose": coded(np.zeros(len(users), np.int8), ("marketing",)),
+                "purpose": coded(np.zeros(len(users), np.int8), (purpose,)),
                 "state": coded(state, STATES),
                 "basis": coded(np.full(len(users), basis, np.int8), BASES),
                 "changed_at": times(self._settings, seconds),
@@ -93,6 +100,14 @@ class Messages:
             outbox.add(
                 day, "consents", self._consents(users[told], channel, np.where(agrees[told], 0, 2).astype(np.int8), 0, seconds[told])
             )
+
+    def ask_for_help(self, day: int, users: npt.NDArray[np.int32], seconds: npt.NDArray[np.float64], outbox: Outbox) -> None:
+        """Who agrees at registration to be asked other users' questions in the app: a purpose of its own, which nobody is assumed to share."""
+        willing = self._settings.stream("helpers", day).random(len(users)) < HELPERS_SHARE
+        state = np.zeros(int(willing.sum()), np.int8)
+        outbox.add(
+            day, "consents", self._consents(users[willing], TOUCH_CHANNELS.index("in_app"), state, 0, seconds[willing], purpose="service")
+        )
 
     def change_minds(self, day: int, registered_before: int, outbox: Outbox) -> None:
         """Some users open the preference centre and turn one channel off, or on again."""

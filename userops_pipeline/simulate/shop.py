@@ -131,6 +131,7 @@ class _Shop:
         users, seconds = self.registry.registrations(day, visits.person[at], seconds, outbox)
         self.registry.links(day, visits, events, outbox)
         self.messages.ask(day, users, seconds, outbox)
+        self.messages.ask_for_help(day, users, seconds, outbox)
         welcomed = population.welcomed[users]
         self.coupons.issue(day, users[welcomed], seconds[welcomed], WELCOME_CENTS, 0, -1, outbox)
         self.referrals.of_day(day, users, seconds, settled, outbox)
