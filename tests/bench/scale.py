@@ -61,6 +61,7 @@ OURS_ALONE = {
         "language",
         "channel",
         "plan",
+        "next_key_behaviour",  # a text made of our own list of steps
     )
 }
 RESULTS = PROJECT_DIR / "data" / "bench"

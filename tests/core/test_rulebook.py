@@ -22,6 +22,7 @@ from userops_pipeline.core.rulebook.render import as_lines
 
 TOOLS = {"csv_file", "webhook"}
 TYPES = {
+    "days_since_order": "bigint",
     "user_id": "varchar",
     "as_of": "date",
     "order_count": "bigint",
@@ -67,6 +68,12 @@ TIERS = [
     {"name": "rising", "label": "L", "when": "kol_score >= 40"},
 ]
 EXPERTS = {"window_days": 365, "channel": "in_app", "purpose": "service", "weights": {"answer": 5}, "least_score": 8, "least_audience": 0}
+
+
+CHURN = {
+    "after_days": {"active": 90, "purchase": 180},
+    "risk": {"by": "personal_gap", "activity": "purchase", "min_gaps": 4, "least_days": 7, "at_risk_ratio": 1, "lapsed_ratio": 2},
+}
 
 
 def stage(name: str, when: str | bool, segment: str) -> dict[str, Any]:
@@ -158,7 +165,28 @@ def manifest() -> dict[str, Any]:
         {"name": "purchase_ladder", "label": "L", "unit": "user", "steps": ladder},
         {"name": "campaign_response", "label": "L", "unit": "user_object", "object": "campaign_id", "steps": response},
     ]
-    survival = {"name": "active_life", "label": "L", "entry": "registered", "activity": "active", "churned_after_days": 90}
+    survival = {"name": "active_life", "label": "L", "entry": "registered", "activity": "active"}
+    like = {"least_users": 30, "least_expected": 5, "false_discovery_rate": 0.05}
+    precursors = {
+        "activity": "active",
+        "look_back_days": 30,
+        "tenure_bounds": [30, 90],
+        "value_days": 90,
+        "value_groups": 4,
+        "active_bounds": [2, 4],
+        "behaviours": [{"name": "paused", "label": "L", "when": "active_days * 2 <= active_days_before"}],
+        **like,
+    }
+    key_behaviours = {
+        "cohort_days": 180,
+        "counts": [1, 2],
+        "within_days": [1, 7],
+        "behaviours": [{"name": "purchase", "label": "L", "measure": "order_count"}],
+        "outcomes": [{"name": "retained", "label": "L", "activity": "active", "from_day": 7, "to_day": 30}],
+        "adjust_for": [{"measure": "active_days", "bounds": [2, 4]}],
+        "chosen": [{"name": "second_order", "label": "L", "behaviour": "purchase", "count": 2, "within_days": 7}],
+        **like,
+    }
     groups = [
         {"name": "champions", "label": "L", "when": "r >= 4 and fm >= 4"},
         {"name": "others", "label": "L", "when": True},
@@ -182,7 +210,6 @@ def manifest() -> dict[str, Any]:
         model("int_user_features", {**FEATURES, **lengths}),
         model("int_user_community", COMMUNITY),
         model("int_activity", activity),
-        model("int_user_day", {"user_id": "varchar", "order_count": "bigint", "spend_amount": "decimal(18,2)"}),
         model("int_benefit", {"user_id": "varchar", "kind": "varchar", "campaign_type": "varchar", "benefit": "varchar"}),
         model("user_profile", {**FEATURES, "stage": "varchar"}),
         model(
@@ -217,7 +244,7 @@ def manifest() -> dict[str, Any]:
         model(
             "period_lifecycle",
             {"grain": "varchar"},
-            {"periods": {"new_by": "first_activity", "churned_after": {"day": 90, "week": 13, "month": 3}}},
+            {"periods": {"new_by": "first_activity"}},
         ),
         model(
             "retention_cohorts",
@@ -233,6 +260,13 @@ def manifest() -> dict[str, Any]:
         model("user_contribution", {"user_id": "varchar"}, {"contribution": CONTRIBUTION, "referrals": REFERRALS}),
         model("kol", {"user_id": "varchar"}, {"label": "L", "weights": {"post": 2, "audience": 1}, "tiers": TIERS}),
         model("expert_directory", {"user_id": "varchar"}, {"experts": EXPERTS}),
+        model(
+            "int_user_day",
+            {"user_id": "varchar", "active_days": "bigint", "order_count": "bigint", "spend_amount": "decimal(18,2)", "gap_days": "bigint"},
+        ),
+        model("user_churn_risk", {"user_id": "varchar"}, {"churn": CHURN}),
+        model("churn_precursors", {"behaviour": "varchar"}, {"precursors": precursors}),
+        model("key_behaviours", {"behaviour": "varchar"}, {"key_behaviours": key_behaviours}),
     ]
     value = {"name": "user_value", "original_file_path": "models/marts/value/_scored.yml", "config": {"meta": copy.deepcopy(VALUE)}}
     exposures = [exposure("welcome", "newcomers"), exposure("thank_you", "buyers", tool="webhook"), exposure("come_back", "win_back")]
@@ -316,6 +350,34 @@ def band_change(number: int, **changes: Any) -> Change:
 
 def history_change(**changes: Any) -> Change:
     return lambda document: meta_of(document, "int_value_history").update(changes)
+
+
+def churn_change(**changes: Any) -> Change:
+    return lambda document: meta_of(document, "user_churn_risk").update(churn={**CHURN, **changes})
+
+
+def risk_change(**changes: Any) -> Change:
+    return churn_change(risk={**CHURN["risk"], **changes})
+
+
+def compared(model: str, key: str, **changes: Any) -> Change:
+    return lambda document: meta_of(document, model)[key].update(changes)
+
+
+def precursors(**changes: Any) -> Change:
+    return compared("churn_precursors", "precursors", **changes)
+
+
+def key_behaviours(**changes: Any) -> Change:
+    return compared("key_behaviours", "key_behaviours", **changes)
+
+
+def first_of(model: str, key: str, inner: str, **changes: Any) -> Change:
+    return lambda document: meta_of(document, model)[key][inner][0].update(changes)
+
+
+def key_behaviour(inner: str, **changes: Any) -> Change:
+    return first_of("key_behaviours", "key_behaviours", inner, **changes)
 
 
 def period_change(**changes: Any) -> Change:
@@ -578,7 +640,6 @@ REFUSED: list[tuple[str, Change, str, str]] = [
     ("retention by stage", retention_change(dimensions=["stage"]), "retention repurchase", "'dimensions' is 'stage'"),
     ("unknown activity", survival_change(activity="activ"), "survival active_life", "did you mean 'active'?"),
     ("unknown birth", survival_change(entry="birth"), "survival active_life", "one of registered, first_activity"),
-    ("no end of life", survival_change(churned_after_days=0), "survival active_life", "needs churned_after_days"),
     (
         "unknown value model",
         value_change(model="pareto_nbd"),
@@ -612,8 +673,60 @@ REFUSED: list[tuple[str, Change, str, str]] = [
     ("a band without a label", band_change(1, label=""), "settings of user_value", "and a label"),
     ("no holdout", history_change(holdout_months=0), "settings of int_value_history", "'holdout_months' cannot be read"),
     ("unknown grouping", history_change(time_step=9), "settings of int_value_history", "did you mean 'time_steps'?"),
+    ("no end of life", survival_change(activity="engaged"), "survival active_life", "add them to after_days"),
+    ("an end of its own", survival_change(churned_after_days=30), "active_life", "'churned_after_days' is not known here"),
+    ("no churn", lambda d: meta_of(d, "user_churn_risk").clear(), "user_churn_risk", "declares no churn"),
+    ("churn of nothing", churn_change(after_days={"active": 90, "purchase": 180, "sleep": 3}), "rules churn", "'after_days' is 'sleep'"),
+    ("churn at once", churn_change(after_days={"active": 90, "purchase": 0}), "rules churn", "'purchase' is 0"),
+    ("nobody counted as churned", churn_change(after_days={"purchase": 180}), "rules churn", "lacks 'active'"),
+    ("risk by feeling", risk_change(by="feeling"), "rules churn", "one of window, personal_gap"),
+    ("gaps of what is not bought", risk_change(activity="active"), "rules churn", "gaps between purchases"),
+    ("never at risk", risk_change(lapsed_ratio=1), "rules churn", "nobody is ever at risk"),
+    ("late at once", risk_change(least_days=0), "rules churn", "at least 1"),
+    (
+        "a second definition",
+        stage_change(1, name="churned", when="order_count = 0 and days_since_order > 180"),
+        "stage churned",
+        "write `days_since_order >= 180`",
+    ),
+    (
+        "a precursor of what is not summed",
+        first_of("churn_precursors", "precursors", "behaviours", when="gap_days > 3"),
+        "precursor paused",
+        "no column 'gap_days'",
+    ),
+    (
+        "a precursor that is none",
+        first_of("churn_precursors", "precursors", "behaviours", when="active_days"),
+        "precursor paused",
+        "must give true or false",
+    ),
+    ("churn of an activity without an end", precursors(activity="engaged"), "rules precursors", "days of silence that end 'engaged'"),
+    ("bounds that fall", precursors(tenure_bounds=[90, 30]), "rules precursors", "tenure_bounds must be numbers that ascend"),
+    ("looking back no day", precursors(look_back_days=0), "rules precursors", "at least 1"),
+    ("no precursor", precursors(behaviours=[]), "rules precursors", "lists no behaviour"),
+    ("precursors without order", precursors(behaviours={"a": 1}), "churn_precursors", "must be a list"),
+    ("everything a discovery", precursors(false_discovery_rate=1), "rules precursors", "between 0 and 1"),
+    ("nobody is enough", key_behaviours(least_users=0), "rules key_behaviours", "least_users must be at least 1"),
+    ("unknown measure", key_behaviour("behaviours", measure="order_cout"), "behaviour purchase", "did you mean 'order_count'?"),
+    ("counts from nothing", key_behaviours(counts=[0, 1, 2]), "rules key_behaviours", "counts must be numbers that ascend"),
+    ("a window twice", key_behaviours(within_days=[7, 7]), "rules key_behaviours", "within_days must be numbers that ascend"),
+    ("alike in what nobody counts", key_behaviour("adjust_for", measure="age"), "rules key_behaviours", "'adjust_for' is 'age'"),
+    ("no cohort", key_behaviours(cohort_days=0), "rules key_behaviours", "needs cohort_days"),
+    ("no outcome", key_behaviours(outcomes=[]), "rules key_behaviours", "one of outcomes"),
+    (
+        "more than can be alike",
+        key_behaviours(adjust_for=[{"measure": "active_days", "bounds": [1]}] * 8),
+        "rules key_behaviours",
+        "take some out",
+    ),
+    ("an outcome within the window", key_behaviour("outcomes", from_day=6), "outcome retained", "begin on day 7"),
+    ("an outcome without a day", key_behaviour("outcomes", to_day=6), "outcome retained", "ends before it begins"),
+    ("an outcome of nothing", key_behaviour("outcomes", activity="smile"), "outcome retained", "'activity' is 'smile'"),
+    ("a step nobody looked at", key_behaviour("chosen", count=5), "key behaviour second_order", "no candidate"),
+    ("a step of no behaviour", key_behaviour("chosen", behaviour="purchas"), "key behaviour second_order", "did you mean 'purchase'?"),
+    ("a step without a label", key_behaviour("chosen", label=""), "key behaviour second_order", "has no label"),
     ("unknown new", period_change(new_by="created"), "rules periods", "'new_by' is 'created'"),
-    ("a grain without churn", period_change(churned_after={"day": 90}), "rules periods", "each of day, week and month"),
     ("unknown mode", scores(mode="quantile"), "rules rfm", "did you mean 'quantiles'?"),
     ("no window", scores(window_days=0), "rules rfm", "at least 1"),
     ("a letter without bounds", scores(mode="thresholds", thresholds={"r": BOUNDS["r"]}), "rules rfm", "each of r, f and m"),
@@ -648,6 +761,7 @@ REFUSED: list[tuple[str, Change, str, str]] = [
     ("benefit that never comes", benefit_change(1, when="kind = 'gift' and campaign_type = 'x'"), "benefit coupon", "can never be reached"),
     ("benefit of no level", benefit_change(0, levels=[]), "benefit gift", "belongs to no level"),
     ("benefit of a level that is none", benefit_change(0, levels=["glod"]), "benefit gift", "did you mean 'gold'?"),
+    ("periods with a churn of their own", period_change(churned_after={"day": 90}), "periods", "'churned_after' is not known here"),
     ("no group", lambda d: meta_of(d, "user_rfm").update(groups=[]), "user_rfm", "lists no group"),
     ("groups not total", groups("r >= 4", "r < 4"), "group group_b", "catch every score left"),
     ("group never wins", groups("r >= 3", "r > 3", True), "group group_b", "wins for no score"),
@@ -812,7 +926,8 @@ def test_json_gives_the_same_rulebook_back() -> None:
 def test_the_list_of_rules_names_every_rule_once() -> None:
     rows = rulebook.list_rules(rulebook.load(manifest()))
     kinds = {"stage": 3, "plan state": 2, "tag": 2, "segment": 3, "funnel": 2, "group": 2}
-    kinds |= {"tier": 2, "level": 3, "points": 1, "benefit": 2, "retention": 2, "survival": 1, "opinion leader": 2, "list": 3}
+    kinds |= {"tier": 2, "level": 3, "points": 1, "benefit": 2, "retention": 2, "survival": 1, "opinion leader": 2}
+    kinds |= {"churn": 1, "precursor": 1, "key behaviour": 1, "list": 3}
     assert [row.kind for row in rows] == [kind for kind, count in kinds.items() for _ in range(count)]
     assert next(row for row in rows if row.name == "win_back").rule == "(stage = 'lapsed') except (segment buyers) except (big_city)"
 

@@ -20,10 +20,10 @@ from test_user_counts import AS_OF, FIRST_ON, Definition, User, age_band, build,
 
 MODELS = ["+period_lifecycle", "+period_stage", "+retention_cohorts", "+retention_curve", "+cohort_value", "+user_survival", "+survival_monthly",
           "+user_counts_daily"]  # fmt: skip
-OF = Definition(activities=["view", "like", "purchase"], minimum_count=2, within_days=2, churned_after=60)
+OF = Definition(activities=["view", "like", "purchase"], minimum_count=2, within_days=2, churned_after=45, unpaid_after=30)
 LENGTHS = {"buying_life": 30, "active_life": 45}
 PERIOD_STATES = ("new", "returning", "resurrecting", "dormant", "late_start", "idle_2_3", "idle_4_7", "idle_8_15", "idle_16", "churned")
-CHURNED_AFTER = {"day": 20, "week": 5, "month": 2}
+CHURNED_AFTER = {"day": 45, "week": 7, "month": 2}  # 45 days, in weeks of 7 and months of 30
 
 
 def start_of(grain: str, on: date) -> date:
@@ -42,19 +42,10 @@ def between(grain: str, earlier: date, later: date) -> int:
 
 def declaring(new_by: str) -> Callable[[Path], None]:
     def declare(project: Path) -> None:
-        for path, change in (
-            ("periods/_periods.yml", {"new_by": new_by, "churned_after": CHURNED_AFTER}),
-            ("behaviour/_survival.yml", None),
-        ):
-            file = project / "models" / "marts" / path
-            document = yaml.safe_load(file.read_text(encoding="utf-8"))
-            meta = document["models"][0]["config"]["meta"]
-            if change:
-                meta["periods"] = change
-            else:
-                for survival in meta["survivals"]:
-                    survival["churned_after_days"] = LENGTHS[survival["name"]]
-            file.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+        file = project / "models" / "marts" / "periods" / "_periods.yml"
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+        document["models"][0]["config"]["meta"]["periods"] = {"new_by": new_by}
+        file.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
 
     return declare
 

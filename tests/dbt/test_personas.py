@@ -24,7 +24,7 @@ def personas(
     users = len(next(iter(segments.values())))
     con = duckdb.connect()
     con.execute("create schema marts")
-    flags = [name for name in models["user_tags"]["columns"] if name != "user_id"]
+    flags = [name for name, column in models["user_tags"]["columns"].items() if "when" in column["config"]["meta"]]
     assert set(tags) <= set(flags)
     ids = np.arange(users)
     held = [tags.get(name, np.zeros(users, bool)).tolist() for name in flags]
@@ -64,7 +64,7 @@ def test_newcombes_own_example(compiled: dict[str, str], models: Models) -> None
 
 def test_every_interval_and_p_value_is_scipys(compiled: dict[str, str], models: Models) -> None:
     rng, users = np.random.default_rng(5), 900
-    flags = [name for name in models["user_tags"]["columns"] if name != "user_id"]
+    flags = [name for name, column in models["user_tags"]["columns"].items() if "when" in column["config"]["meta"]]
     segments = {name: rng.random(users) < share for name, share in (("small", 0.06), ("half", 0.5), ("large", 0.9))}
     tags = {name: rng.random(users) < np.where(segments["half"], rng.uniform(0.02, 0.6), rng.uniform(0.02, 0.6)) for name in flags}
     con = personas(compiled, models, segments, tags, region=rng.choice(["north", "south"], users))
@@ -97,7 +97,7 @@ def test_every_interval_and_p_value_is_scipys(compiled: dict[str, str], models: 
 def test_false_discoveries_keep_their_rate(compiled: dict[str, str], models: Models) -> None:
     """A segment drawn by lot differs in nothing: seldom is any of its seventy tags called distinct (at most 5 % of segments by the method)."""
     rng, users = np.random.default_rng(11), 600
-    flags = [name for name in models["user_tags"]["columns"] if name != "user_id"]
+    flags = [name for name, column in models["user_tags"]["columns"].items() if "when" in column["config"]["meta"]]
     segments = {f"lot_{number}": rng.random(users) < 0.4 for number in range(60)}
     tags = {name: rng.random(users) < rng.uniform(0.1, 0.9) for name in flags}
     con = personas(compiled, models, segments, tags)

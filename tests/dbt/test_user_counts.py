@@ -35,6 +35,7 @@ class Definition:
     within_days: int = 1
     dormant_after: int = 30
     churned_after: int = 90
+    unpaid_after: int = 180
 
 
 @dataclass
@@ -134,12 +135,15 @@ def build(
     """The tables by a project that declares this definition, and what `declare` writes into its YAML."""
     project, warehouse = folder / "project", folder / "userops.duckdb"
     shutil.copytree(PROJECT, project)
-    declared = project / "models" / "marts" / "users" / "_user_counts.yml"
-    document = yaml.safe_load(declared.read_text(encoding="utf-8"))
-    activity = document["models"][0]["config"]["meta"]["activity"]
-    activity["active"] = {"activities": of.activities, "minimum_count": of.minimum_count, "within_days": of.within_days}
-    activity |= {"dormant_after_days": of.dormant_after, "churned_after_days": of.churned_after}
-    declared.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+    active = {"activities": of.activities, "minimum_count": of.minimum_count, "within_days": of.within_days}
+    for file, key, change in (
+        ("users/_user_counts.yml", "activity", {"active": active, "dormant_after_days": of.dormant_after}),
+        ("churn/_churn.yml", "churn", {"after_days": {"active": of.churned_after, "purchase": of.unpaid_after}}),
+    ):
+        declared = project / "models" / "marts" / file
+        document = yaml.safe_load(declared.read_text(encoding="utf-8"))
+        document["models"][0]["config"]["meta"][key] |= change
+        declared.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
     declare(project)
     write_raw(warehouse, everybody)
     chosen = ["--select", *models, "--exclude", "resource_type:unit_test", "--indirect-selection", "cautious"]

@@ -35,10 +35,14 @@ def built(home: Home, folder: Path, as_of: date) -> Path:
     """The tables of a project that differs from ours only in the days after which a user is dormant and churned."""
     project = folder / "project"
     shutil.copytree(DBT_PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs"))
-    declared = project / "models" / "marts" / "users" / "_user_counts.yml"
-    document = yaml.safe_load(declared.read_text(encoding="utf-8"))
-    document["models"][0]["config"]["meta"]["activity"] |= {"dormant_after_days": DORMANT, "churned_after_days": CHURNED}
-    declared.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+    for file, key, change in (
+        ("users/_user_counts.yml", "activity", {"dormant_after_days": DORMANT}),
+        ("churn/_churn.yml", "churn", {"after_days": {"active": CHURNED, "purchase": CHURNED}}),
+    ):
+        declared = project / "models" / "marts" / file
+        document = yaml.safe_load(declared.read_text(encoding="utf-8"))
+        document["models"][0]["config"]["meta"][key] |= change
+        declared.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
     run_dbt(home.warehouse, "run", "--select", *MODELS, target=folder, project=project)
     return home.warehouse
 

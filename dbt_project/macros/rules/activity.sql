@@ -1,6 +1,12 @@
-{#- What counts as active, dormant, churned, reached, engaged …: as declared at user_counts_daily. -#}
+{#- What counts as active, dormant, reached, engaged …, as declared at user_counts_daily; as churned, at user_churn_risk. -#}
 {% macro activity_rules() -%}
-    {{ return(declared("user_counts_daily").config.meta["activity"] if execute else none) }}
+    {{
+        return(
+            dict(declared("user_counts_daily").config.meta["activity"], churned_after_days=churned_after("active"))
+            if execute
+            else none
+        )
+    }}
 {%- endmacro %}
 
 {#- True of a row of int_activity that is one of the declared kind; `own` stands for everything the user did of their own. -#}

@@ -23,15 +23,15 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- What makes a user new, and after how many silent periods a user has churned, as declared at period_lifecycle. -#}
+{#-
+    What makes a user new, as declared at period_lifecycle, and after how many silent periods a user has churned: the days declared at
+    user_churn_risk in weeks of 7 and months of 30 days, rounded up.
+-#}
 {% macro period_rules() -%}
-    {{
-        return(
-            declared("period_lifecycle").config.meta["periods"]
-            if execute
-            else {"new_by": "first_activity", "churned_after": {"day": 90, "week": 13, "month": 3}}
-        )
-    }}
+    {%- set days = churned_after("active") -%}
+    {%- set silent = {"day": days, "week": (days + 6) // 7, "month": (days + 29) // 30} -%}
+    {%- set rules = declared("period_lifecycle").config.meta["periods"] if execute else {"new_by": "first_activity"} -%}
+    {{ return(dict(rules, churned_after=silent)) }}
 {%- endmacro %}
 
 {#-

@@ -65,3 +65,30 @@
     {%- endfor -%}
     (cast({{ t }} as double) * exp(-{{ x }} * {{ x }} - 1.26551223 + {{ t }} * {{ fit.text }}))
 {%- endmacro %}
+
+{#-
+    A select of `columns` of a relation with one more: its p-values adjusted so that of what is called different the expected share of
+    false discoveries stays within the rate asked for (Benjamini and Hochberg, Journal of the Royal Statistical Society B 57, 1995). All
+    rows that agree in `family` are one family of comparisons; `columns` tell them apart, so that ties have an order.
+-#}
+{% macro false_discoveries(relation, columns, p_value, adjusted, family=[]) -%}
+    {%- set within = "partition by " ~ family | join(", ") ~ " " if family else "" -%}
+    select
+        {{ columns | join(",\n        ") }},
+        least(
+            min({{ p_value }} * comparisons / place) over (
+                {{ within }} order by place rows between current row and unbounded following
+            ),
+            1
+        ) as {{ adjusted }}
+    from
+        (
+            select
+                {{ columns | join(",\n                ") }},
+                row_number() over (
+                    {{ within }} order by {{ p_value }}, {{ columns | reject("equalto", p_value) | join(", ") }}
+                ) as place,
+                count(*) over ({{ within | trim }}) as comparisons
+            from {{ relation }}
+        ) as in_order
+{%- endmacro %}

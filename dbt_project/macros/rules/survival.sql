@@ -1,6 +1,10 @@
-{#- The survivals as declared at user_survival. -#}
+{#- The survivals as declared at user_survival, each with the days of silence that end a life, as declared at user_churn_risk. -#}
 {% macro survivals() -%}
-    {{ return(declared("user_survival").config.meta["survivals"] if execute else []) }}
+    {%- set found = [] -%}
+    {%- for survival in rules_of("user_survival").get("survivals", []) -%}
+        {%- do found.append(dict(survival, churned_after_days=churned_after(survival["activity"]))) -%}
+    {%- endfor -%}
+    {{ return(found) }}
 {%- endmacro %}
 
 {#- Days up to which a mean lifetime is taken, and the normal quantile of the confidence band, as declared at user_survival. -#}

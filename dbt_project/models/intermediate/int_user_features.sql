@@ -37,6 +37,9 @@
     "category_spend_amount",
     "purchase_day_count",
 ] -%}
+{%- for step in value_chain() if step["measure"] not in windows and step["measure"] not in parts -%}
+    {%- do parts.append(step["measure"]) -%}
+{%- endfor -%}
 {#- What is carried as the least or greatest value so far. -#}
 {%- set extremes = {
     "first_order_day": "min",
@@ -329,7 +332,13 @@ select
     {{ ranked_tail("top_category_rank") }} as top_category,
     {{ share(ranked_amount("top_category_rank"), "category_spend_amount") }} as top_category_share,
     cast(new_campaign_count as bigint) as campaign_count,
-    {{ share("least(redemption_count, touch_count)", "touch_count") }} as response_share
+    {{ share("least(redemption_count, touch_count)", "touch_count") }} as response_share,
+    case
+        {%- for step in value_chain() %}
+            when {{ step["measure"] }} < {{ step["count"] }} then {{ text_literal(step["name"]) }}
+        {%- else %} when false then ''
+        {%- endfor %}
+    end as next_key_behaviour
     {%- for name in gap_thresholds() %}, coalesce(own.{{ name }}, usual.{{ name }}) as {{ name }} {%- endfor %}
 from aged
 left join

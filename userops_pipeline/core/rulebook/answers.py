@@ -13,7 +13,19 @@ from typing import Any, Literal
 import duckdb
 
 from userops_pipeline.core.rulebook.condition import Typist, columns_in, guard
-from userops_pipeline.core.rulebook.model import Frozen, Level, Rulebook, RuleError, Segment, Stage, Step, Tag, condition_text, from_json
+from userops_pipeline.core.rulebook.model import (
+    ChurnRules,
+    Frozen,
+    Level,
+    Rulebook,
+    RuleError,
+    Segment,
+    Stage,
+    Step,
+    Tag,
+    condition_text,
+    from_json,
+)
 
 Value = Any
 
@@ -35,6 +47,9 @@ class RuleRow(Frozen):
         "opinion leader",
         "retention",
         "survival",
+        "churn",
+        "precursor",
+        "key behaviour",
         "list",
     ]
     name: str
@@ -153,8 +168,11 @@ def list_rules(rulebook: Rulebook) -> list[RuleRow]:
         ("points", rulebook.point_rules, lambda rule: rule.points),
         ("benefit", rulebook.benefits, lambda benefit: f"{benefit.when} for {', '.join(benefit.levels)}"),
         ("retention", rulebook.retentions, lambda r: f"{r.start} → {r.returns} by {r.grain} ({r.kind}, {r.entry}, {r.periods} periods)"),
-        ("survival", rulebook.survivals, lambda s: f"{s.entry} until {s.churned_after_days} days without {s.activity}"),
+        ("survival", rulebook.survivals, lambda s: f"{s.entry} until churned by {s.activity}"),
         ("opinion leader", rulebook.kol_tiers, lambda tier: tier.when),
+        ("churn", rulebook.churn, _churn_text),
+        ("precursor", rulebook.precursors, lambda precursor: precursor.when),
+        ("key behaviour", rulebook.key_behaviours, lambda k: f"{k.behaviour} at least {k.count} times in the first {k.within_days} days"),
         ("list", rulebook.lists, lambda each: f"{each.segment} → {each.tool} ({each.mode}, {each.channel}, {each.purpose})"),
     ]
     return [
@@ -171,6 +189,11 @@ def list_rules(rulebook: Rulebook) -> list[RuleRow]:
         for kind, rules, text in texts
         for rule in rules
     ]
+
+
+def _churn_text(rules: ChurnRules) -> str:
+    ends = ", ".join(f"{days} days without {activity}" for activity, days in rules.after_days.items())
+    return f"{ends}; risk by {rules.risk.by} of {rules.risk.activity}, from {rules.risk.at_risk_ratio:g} and {rules.risk.lapsed_ratio:g} times on"
 
 
 def preview(condition: str, rulebook: Rulebook, published_database: Path) -> Preview:

@@ -22,6 +22,7 @@ from userops_pipeline.core.rulebook.condition import (
     guard,
     harder_to_keep,
     is_everything,
+    least_whole,
     sealed_database,
     texts_allowed,
     texts_compared_with,
@@ -30,10 +31,12 @@ from userops_pipeline.core.rulebook.model import (
     DESCRIBED_MODELS,
     LIST_MODEL,
     Benefit,
+    Comparison,
     ContactList,
     Funnel,
     KolTier,
     Level,
+    Outcome,
     PlanState,
     Problem,
     Retention,
@@ -108,6 +111,9 @@ def check(rulebook: Rulebook, known_tools: Collection[str]) -> list[Problem]:
             *_survivals(rulebook),
             *_value(rulebook),
             *_community(rulebook, Typist(rulebook.community_columns, database)),
+            *_churn(rulebook),
+            *_precursors(rulebook, Typist(rulebook.look_back_columns, database)),
+            *_key_behaviours(rulebook),
             *_lists(rulebook, known_tools),
         ]
     return sorted(dict.fromkeys(problems), key=lambda problem: problem.is_warning)
@@ -157,6 +163,10 @@ def _names(rulebook: Rulebook, known_tools: Collection[str]) -> Iterator[Problem
         ("retention", rulebook.retentions, ()),
         ("survival", rulebook.survivals, ()),
         ("opinion leader", rulebook.kol_tiers, ()),
+        ("precursor", rulebook.precursors, ()),
+        ("behaviour", rulebook.behaviours, ()),
+        ("outcome", rulebook.outcomes, ()),
+        ("key behaviour", rulebook.key_behaviours, ()),
         ("list", rulebook.lists, ()),
     ]
     for kind, rules, taken in kinds:
@@ -532,8 +542,6 @@ def _choice(rule: Rule, kind: str, key: str, value: str, known: Sequence[str]) -
 def _periods(rulebook: Rulebook) -> Iterator[Problem]:
     for rules in rulebook.periods:
         yield from _choice(rules, "rules", "new_by", rules.new_by, CHOICES["new_by"])
-        if sorted(rules.churned_after) != sorted(GRAINS) or min(rules.churned_after.values(), default=0) < 1:
-            yield _refuse(rules, "rules", "churned_after needs a number of periods, at least 1, for each of day, week and month.")
 
 
 def _retentions(rulebook: Rulebook) -> Iterator[Problem]:
@@ -563,8 +571,111 @@ def _survivals(rulebook: Rulebook) -> Iterator[Problem]:
     for survival in rulebook.survivals:
         yield from _choice(survival, "survival", "activity", survival.activity, CHOICES["activity"])
         yield from _choice(survival, "survival", "entry", survival.entry, ("registered", "first_activity"))
-        if survival.churned_after_days is None or survival.churned_after_days < 1:
-            yield _refuse(survival, "survival", "needs churned_after_days: after how many days of silence a user has churned, at least 1.")
+        yield from _has_an_end(rulebook, survival, "survival", survival.activity)
+
+
+def _has_an_end(rulebook: Rulebook, rule: Rule, kind: str, activity: str) -> Iterator[Problem]:
+    """What speaks of the churn of an activity finds its days declared."""
+    if activity in CHOICES["activity"] and not any(activity in rules.after_days for rules in rulebook.churn):
+        yield _refuse(rule, kind, f"needs the days of silence that end '{activity}'; add them to after_days at user_churn_risk.")
+
+
+def _churn(rulebook: Rulebook) -> Iterator[Problem]:
+    """Churn is said once, can be measured, and the stage of that name begins with it."""
+    if not rulebook.churn:
+        file = rulebook.files.get("user_churn_risk") or "models"
+        sentence = "declares no churn under config.meta.churn; say after how many days of silence a user has churned."
+        yield Problem(file=file, rule="user_churn_risk", sentence=sentence)
+    for rules in rulebook.churn:
+        for activity, days in rules.after_days.items():
+            yield from _choice(rules, "rules", "after_days", activity, CHOICES["activity"])
+            if days < 1:
+                yield _refuse(rules, "rules", f"after_days of '{activity}' is {days}; give a number of days, at least 1.")
+        if "active" not in rules.after_days:
+            yield _refuse(rules, "rules", "after_days lacks 'active', by which users are counted as churned every night; add it.")
+        risk = rules.risk
+        yield from _choice(rules, "rules", "risk.by", risk.by, ("window", "personal_gap"))
+        yield from _choice(rules, "rules", "risk.activity", risk.activity, tuple(rules.after_days))
+        if risk.by == "personal_gap" and risk.activity != "purchase":
+            yield _refuse(
+                rules, "rules", "risk by personal_gap is measured in gaps between purchases; set `activity: purchase`, or `by: window`."
+            )
+        if not 0 < risk.at_risk_ratio < risk.lapsed_ratio:
+            yield _refuse(rules, "rules", "at_risk_ratio must lie above 0 and below lapsed_ratio, or nobody is ever at risk.")
+        if min(risk.min_gaps, risk.least_days) < 1:
+            yield _refuse(rules, "rules", "min_gaps and least_days must be at least 1.")
+        for stage in rulebook.stages:
+            if stage.name != "churned" or guard(stage.when, rulebook.feature_columns):
+                continue
+            for column, activity in (("days_since_order", "purchase"), ("days_since_active", "active")):
+                begins, days = least_whole(stage.when, column), rules.after_days.get(activity)
+                if begins is not None and days is not None and begins != days:
+                    sentence = f"begins at {begins:g} {column}, but churn is {days} days at user_churn_risk; write `{column} >= {days}`."
+                    yield _refuse(stage, "stage", sentence)
+
+
+def _comparison(rules: Comparison) -> Iterator[Problem]:
+    if not 0 < rules.false_discovery_rate < 1:
+        yield _refuse(rules, "rules", "false_discovery_rate must lie between 0 and 1; 0.05 lets one in twenty discoveries be chance.")
+    if rules.least_users < 1 or rules.least_expected <= 0:
+        yield _refuse(rules, "rules", "least_users must be at least 1 and least_expected above 0; 30 and 5 are usual.")
+
+
+def _ascending(rules: Rule, key: str, values: Sequence[int]) -> Iterator[Problem]:
+    if not values or values[0] < 1 or any(earlier >= later for earlier, later in itertools.pairwise(values)):
+        yield _refuse(rules, "rules", f"{key} must be numbers that ascend from 1 or more; they are {list(values)}.")
+
+
+def _precursors(rulebook: Rulebook, typist: Typist) -> Iterator[Problem]:
+    for rules in rulebook.precursor_rules:
+        yield from _comparison(rules)
+        yield from _choice(rules, "rules", "activity", rules.activity, CHOICES["activity"])
+        yield from _has_an_end(rulebook, rules, "rules", rules.activity)
+        yield from _ascending(rules, "tenure_bounds", rules.tenure_bounds)
+        yield from _ascending(rules, "active_bounds", rules.active_bounds)
+        if min(rules.look_back_days, rules.value_days, rules.value_groups) < 1:
+            yield _refuse(rules, "rules", "look_back_days, value_days and value_groups must be at least 1.")
+        if not rulebook.precursors:
+            yield _refuse(rules, "rules", "lists no behaviour to look at; add one under behaviours.")
+    for precursor in rulebook.precursors:
+        yield from _condition(typist, precursor, "precursor", precursor.when, "when")
+
+
+def _key_behaviours(rulebook: Rulebook) -> Iterator[Problem]:
+    measures = tuple(rulebook.day_measures)
+    for behaviour in rulebook.behaviours:
+        yield from _choice(behaviour, "behaviour", "measure", behaviour.measure, measures)
+    for rules in rulebook.key_behaviour_rules:
+        yield from _comparison(rules)
+        yield from _ascending(rules, "counts", rules.counts)
+        yield from _ascending(rules, "within_days", rules.within_days)
+        for likeness in rules.adjust_for:
+            yield from _choice(rules, "rules", "adjust_for", likeness.measure, measures)
+            yield from _ascending(rules, f"bounds of {likeness.measure}", likeness.bounds)
+        if rules.cohort_days < 1:
+            yield _refuse(rules, "rules", "needs cohort_days: users of how many dates of registration are looked at, at least 1.")
+        if not rulebook.behaviours or not rulebook.outcomes:
+            yield _refuse(rules, "rules", "needs at least one of behaviours and one of outcomes.")
+        if len(rulebook.behaviours) + 7 * (len(rules.adjust_for) + 2) > 62:  # what days are alike in is one whole number
+            yield _refuse(rules, "rules", "has more behaviours and adjust_for than a comparison can hold; take some out.")
+        for outcome in rulebook.outcomes:
+            yield from _outcome(outcome, max(rules.within_days, default=0))
+        for chosen in rulebook.key_behaviours:
+            yield from _choice(chosen, "key behaviour", "behaviour", chosen.behaviour, [each.name for each in rulebook.behaviours])
+            if chosen.count not in rules.counts or chosen.within_days not in rules.within_days:
+                sentence = (
+                    f"asks for {chosen.count} within {chosen.within_days} days, which is no candidate; take one of counts and within_days."
+                )
+                yield _refuse(chosen, "key behaviour", sentence)
+
+
+def _outcome(outcome: Outcome, longest_window: int) -> Iterator[Problem]:
+    yield from _choice(outcome, "outcome", "activity", outcome.activity, CHOICES["activity"])
+    if outcome.from_day < longest_window:
+        sentence = f"begins on day {outcome.from_day}, within the longest window of within_days, so who did it had to stay; begin on day {longest_window}."
+        yield _refuse(outcome, "outcome", sentence)
+    if outcome.to_day < outcome.from_day:
+        yield _refuse(outcome, "outcome", "ends before it begins; give to_day at least from_day.")
 
 
 def _value(rulebook: Rulebook) -> Iterator[Problem]:

@@ -282,6 +282,16 @@ def contradiction(include: Iterable[str], exclude: Iterable[str] = ()) -> str | 
     return _empty_range([part for _, part in wanted], [part for _, part in unwanted])
 
 
+def least_whole(condition: str, column: str) -> float | None:
+    """The least whole number a column may have where the condition holds, as far as its parts say so; None where they do not."""
+    found = [
+        value + 1 if kind is exp.GT else value
+        for name, kind, value in _bounds(_flat(parse(condition), exp.And))
+        if name == column and kind in (exp.GT, exp.GTE) and not isinstance(value, str)
+    ]
+    return max(found, default=None)
+
+
 def harder_to_keep(when: str, stays_when: str) -> str | None:
     """The part of `stays_when` that asks for more than `when` does of the same column, where that can be seen without data."""
     asked = list(_bounds(_flat(parse(when), exp.And)))

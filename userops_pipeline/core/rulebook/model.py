@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -28,11 +28,12 @@ DESCRIBED_MODELS = (
     "int_user_day",
     "int_benefit",
 )
-RULED_MODELS = ("user_plan_state", "user_rfm", "user_tier", "user_membership")
+RULED_MODELS = ("user_plan_state", "user_rfm", "user_tier", "user_membership", "user_churn_risk")
 LADDERS = ("stage", "plan_state", "tier", "level")
 LEVEL_COLUMNS = {"next_level_share": "decimal(9,6)", "days_to_level_end": "bigint"}
 COMMUNITY_COLUMNS = ("contribution_share", "is_core_user", "kol_score", "kol_tier")
 """Columns of int_user_community that tags and segments see beside the features."""
+NOT_ADDED_UP = ("day_number", "gap_days")  # numbers of int_user_day whose sum over days means nothing
 
 
 class RuleError(ValueError):
@@ -229,10 +230,9 @@ class RfmScores(Rule):
 
 
 class PeriodRules(Rule):
-    """When a user is new in a period, and after how many silent periods they have churned, by grain."""
+    """When a user is new in a period."""
 
     new_by: str = ""
-    churned_after: dict[str, int] = Field(default_factory=dict)
 
 
 class Retention(Rule):
@@ -249,11 +249,90 @@ class Retention(Rule):
 
 
 class Survival(Rule):
-    """From when a user lives, by what, and after how many days of silence no longer."""
+    """From when a user lives, and by what; the silence that ends it is that of ChurnRules."""
 
     entry: str = ""
     activity: str = ""
-    churned_after_days: int | None = None
+
+
+class RiskRules(Frozen):
+    """What silence is measured in, and from which multiple of it on it is a risk."""
+
+    by: str = ""
+    activity: str = ""
+    min_gaps: int = 1
+    least_days: int = 1
+    at_risk_ratio: float = 1
+    lapsed_ratio: float = 2
+
+
+class ChurnRules(Rule):
+    """After how many days of silence a user has churned, by activity: the one place where that is said."""
+
+    after_days: dict[str, int] = Field(default_factory=dict)
+    risk: RiskRules = RiskRules()
+
+
+class Comparison(Rule):
+    """How many users a comparison needs, and what share of those called different may be so by chance."""
+
+    least_users: int = 1
+    least_expected: float = 5
+    false_discovery_rate: float = 0.05
+
+
+class PrecursorRules(Comparison):
+    """Of whom, over which days and against which like users behaviours before churn are looked at."""
+
+    activity: str = ""
+    look_back_days: int = 0
+    tenure_bounds: tuple[int, ...] = ()
+    value_days: int = 0
+    value_groups: int = 0
+    active_bounds: tuple[int, ...] = ()
+
+
+class Precursor(Rule):
+    """A behaviour that may precede churn: a condition over sums of int_user_day."""
+
+    when: Sql = ""
+
+
+class Likeness(Frozen):
+    measure: str = ""
+    bounds: tuple[int, ...] = ()
+
+
+class KeyBehaviourRules(Comparison):
+    """Which users, how often and within how many first days; what days must be alike in."""
+
+    cohort_days: int = 0
+    counts: tuple[int, ...] = ()
+    within_days: tuple[int, ...] = ()
+    adjust_for: tuple[Likeness, ...] = ()
+
+
+class Behaviour(Rule):
+    """A behaviour that may keep users: a column of int_user_day, added up."""
+
+    measure: str = ""
+
+
+class Outcome(Rule):
+    """What is hoped for later: an activity on one of the days since registration."""
+
+    activity: str = ""
+    from_day: int = 0
+    to_day: int = -1
+
+
+class KeyBehaviour(Rule):
+    """A step of the value chain: a candidate that was chosen, and the experiment that confirmed it, if one has."""
+
+    behaviour: str = ""
+    count: int = 0
+    within_days: int = 0
+    confirmed_by: str = ""
 
 
 class Contribution(Rule):
@@ -332,6 +411,13 @@ class Rulebook(Frozen):
     kol_scores: tuple[KolScore, ...] = ()
     kol_tiers: tuple[KolTier, ...] = ()
     experts: tuple[Experts, ...] = ()
+    churn: tuple[ChurnRules, ...] = ()
+    precursor_rules: tuple[PrecursorRules, ...] = ()
+    precursors: tuple[Precursor, ...] = ()
+    key_behaviour_rules: tuple[KeyBehaviourRules, ...] = ()
+    behaviours: tuple[Behaviour, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+    key_behaviours: tuple[KeyBehaviour, ...] = ()
     dimensions: tuple[str, ...] = ()
     """Names of the dimensions users are counted by."""
     lists: tuple[ContactList, ...] = ()
@@ -376,6 +462,20 @@ class Rulebook(Frozen):
         return {name: sql_type for name, sql_type in self.columns.get("int_benefit", {}).items() if name != "benefit"}
 
     @property
+    def day_measures(self) -> dict[str, str]:
+        """Columns of int_user_day that can be added up over days."""
+        return {
+            name: kind
+            for name, kind in self.columns.get("int_user_day", {}).items()
+            if kind in ("bigint", "decimal(18,2)") and name not in NOT_ADDED_UP
+        }
+
+    @property
+    def look_back_columns(self) -> dict[str, str]:
+        """What the condition of a precursor sees: sums of the look-back, and of as many days before it."""
+        return {f"{name}{suffix}": kind for name, kind in self.day_measures.items() for suffix in ("", "_before")}
+
+    @property
     def activity_columns(self) -> dict[str, str]:
         """What a funnel step sees."""
         return self.columns.get("int_activity", {})
@@ -403,6 +503,22 @@ def load(manifest: Mapping[str, Any] | Path) -> Rulebook:
             return ()
         return tuple(_read(kind, entry, _file(node), f"{key} entry {number}", misread) for number, entry in enumerate(entries, 1))
 
+    def settings(kind: type[AnyRule], model: str, key: str, lists: Collection[str] = ()) -> tuple[AnyRule, ...]:
+        """One mapping of the model's meta as a rule of that name, without the lists in it; none where it is not there."""
+        node = models.get(model, {})
+        found = _meta(node).get(key)
+        kept = {name: value for name, value in found.items() if name not in lists} if isinstance(found, Mapping) else {}
+        return (_read(kind, {**kept, "name": key}, _file(node), key, misread),) if isinstance(found, Mapping) else ()
+
+    def nested(kind: type[AnyRule], model: str, key: str, inner: str) -> tuple[AnyRule, ...]:
+        node = models.get(model, {})
+        found = _meta(node).get(key)
+        entries = found.get(inner, []) if isinstance(found, Mapping) else []
+        if not isinstance(entries, list):
+            misread.append(Problem(file=_file(node), rule=model, sentence=f"'{inner}' of '{key}' must be a list."))
+            return ()
+        return tuple(_read(kind, entry, _file(node), f"{inner} entry {number}", misread) for number, entry in enumerate(entries, 1))
+
     def from_columns(kind: type[AnyRule], model: str) -> tuple[AnyRule, ...]:
         node = models.get(model, {})
         return tuple(
@@ -411,14 +527,11 @@ def load(manifest: Mapping[str, Any] | Path) -> Rulebook:
             if (column.get("data_type") or "").lower() in ("boolean", "bool") or {"when", "include", "exclude"} & set(_meta(column))
         )
 
-    def stated(kind: type[AnyRule], model: str, key: str | None = None, *, name: str | None = None) -> tuple[AnyRule, ...]:
-        """The one paragraph `key` of a model's meta, or those keys of the meta itself that the rule has."""
+    def stated(kind: type[AnyRule], model: str, name: str) -> tuple[AnyRule, ...]:
+        """Those keys of the model's meta itself that the rule has."""
         meta = _meta(models.get(model, {}))
-        paragraph = {field: meta[field] for field in kind.model_fields.keys() & meta.keys()} if key is None else meta.get(key)
-        if not isinstance(paragraph, Mapping) or not paragraph:
-            return ()
-        name = name or key or model
-        return (_read(kind, {"name": name, **paragraph}, _file(models[model]), name, misread),)
+        found = {field: meta[field] for field in kind.model_fields.keys() & meta.keys()}
+        return (_read(kind, {"name": name, **found}, _file(models[model]), name, misread),) if found else ()
 
     lists = tuple(
         _read(
@@ -446,24 +559,27 @@ def load(manifest: Mapping[str, Any] | Path) -> Rulebook:
         segments=from_columns(Segment, "user_segments"),
         funnels=listed(Funnel, "funnel_conversion", "funnels"),
         rfm_groups=listed(RfmGroup, "user_rfm", "groups"),
-        rfm_scores=stated(RfmScores, "user_rfm", name="rfm"),
+        rfm_scores=stated(RfmScores, "user_rfm", "rfm"),
         tiers=listed(Tier, "user_tier", "stages"),
-        memberships=stated(Membership, "user_membership", name="membership"),
+        memberships=stated(Membership, "user_membership", "membership"),
         levels=listed(Level, "user_membership", "levels"),
         point_rules=listed(PointRule, "user_membership", "points"),
         benefits=listed(Benefit, "membership_benefits", "benefits"),
-        periods=tuple(
-            _read(PeriodRules, {"name": "periods", **_meta(node)["periods"]}, _file(node), "periods", misread)
-            for node in (models.get("period_lifecycle", {}),)
-            if isinstance(_meta(node).get("periods"), Mapping)
-        ),
+        periods=settings(PeriodRules, "period_lifecycle", "periods"),
         retentions=listed(Retention, "retention_cohorts", "retentions"),
         survivals=listed(Survival, "user_survival", "survivals"),
-        contributions=stated(Contribution, "user_contribution", "contribution"),
-        referrals=stated(ReferralRules, "user_contribution", "referrals"),
-        kol_scores=stated(KolScore, "kol"),
+        contributions=settings(Contribution, "user_contribution", "contribution"),
+        referrals=settings(ReferralRules, "user_contribution", "referrals"),
+        kol_scores=stated(KolScore, "kol", "kol"),
         kol_tiers=listed(KolTier, "kol", "tiers"),
-        experts=stated(Experts, "expert_directory", "experts"),
+        experts=settings(Experts, "expert_directory", "experts"),
+        churn=settings(ChurnRules, "user_churn_risk", "churn"),
+        precursor_rules=settings(PrecursorRules, "churn_precursors", "precursors", ["behaviours"]),
+        precursors=nested(Precursor, "churn_precursors", "precursors", "behaviours"),
+        key_behaviour_rules=settings(KeyBehaviourRules, "key_behaviours", "key_behaviours", ["behaviours", "outcomes", "chosen"]),
+        behaviours=nested(Behaviour, "key_behaviours", "key_behaviours", "behaviours"),
+        outcomes=nested(Outcome, "key_behaviours", "key_behaviours", "outcomes"),
+        key_behaviours=nested(KeyBehaviour, "key_behaviours", "key_behaviours", "chosen"),
         dimensions=tuple(
             str(dimension["name"])
             for dimension in _meta(models.get("user_structure_daily", {})).get("dimensions", [])

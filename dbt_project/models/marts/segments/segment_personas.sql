@@ -160,39 +160,26 @@ with
     ),
 
     {#- All traits of a segment are one family of comparisons. -#}
-    ranked as (
-        select
-            segment,
-            kind,
-            trait,
-            value,
-            q,
-            difference,
-            difference_low,
-            difference_high,
-            p_value,
-            row_number() over (partition by segment order by p_value, kind, trait, value) as place,
-            count(*) over (partition by segment) as comparisons
-        from valued
-    ),
     adjusted as (
-        select
-            segment,
-            kind,
-            trait,
-            value,
-            q,
-            difference,
-            difference_low,
-            difference_high,
-            p_value,
-            least(
-                min(p_value * comparisons / place) over (
-                    partition by segment order by place rows between current row and unbounded following
-                ),
-                1
-            ) as adjusted_p_value
-        from ranked
+        {{
+            false_discoveries(
+                "valued",
+                [
+                    "segment",
+                    "kind",
+                    "trait",
+                    "value",
+                    "q",
+                    "difference",
+                    "difference_low",
+                    "difference_high",
+                    "p_value",
+                ],
+                "p_value",
+                "adjusted_p_value",
+                family=["segment"],
+            )
+        }}
     )
 
 select
