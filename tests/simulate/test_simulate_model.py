@@ -38,7 +38,7 @@ def test_the_same_seed_gives_the_same_bytes_anywhere(tmp_path: Path) -> None:
     first = tmp_path / "first"
     simulate(Settings(80, 6, seed=5, out=first, dirt=0.1))
     expected = hashes(first)
-    assert len(expected) == 6 * 19 + 6
+    assert len(expected) == 6 * 19 + 7
     program = (
         "import sys, pyarrow; from pathlib import Path; from userops_pipeline.simulate import Settings, simulate; "
         "pyarrow.set_cpu_count(int(sys.argv[2])); simulate(Settings(80, 6, seed=5, out=Path(sys.argv[1]), dirt=0.1))"

@@ -19,6 +19,10 @@ nonhomogeneous Poisson processes by thinning", Naval Research Logistics Quarterl
 Visits. A Poisson process per person with Gamma rates that go up with the purchase rate; faster when new, after an order more than before, slow after
 dropout, and over at an exponential time after it. A visit is a path drawn from Markov chains (list, detail, cart, checkout, pay ...).
 
+What keeps people. Whoever follows a topic is told of what is new in it: from the next day on their visits come `1 + FOLLOW_LIFT` times as often,
+for good. That is the one behaviour with an effect, and it is on visits alone; what people buy, and when they leave, does not depend on it. Liking,
+sharing, searching and the rest change nothing: they are more common among those who come more often anyway. `truth/behaviours` says so by event.
+
 Messages. A delivered message lifts the purchase rate for some days by the user's uplift; opening, clicking and the lift fall by exp(-fatigue * pressure),
 opting out and complaining rise with pressure, the count of recent touches decayed over a week. A random holdout never gets any.
 

@@ -14,7 +14,8 @@ from userops_pipeline.simulate.season import Season
 from userops_pipeline.simulate.settings import Settings
 
 PURCHASE_BOUND = 1.82  # (1 + largest welcome effect) * (1 + largest lift of a message)
-VISIT_BOUND = 1.5
+FOLLOW_LIFT = 0.8  # of the visits of those who have followed a topic
+VISIT_BOUND = 1.5 * (1 + FOLLOW_LIFT)
 NEW_DAYS = 14.0
 REGULAR_DAYS = 30.0
 STAGE_FACTORS = {"new": 1.5, "regular": 1.25, "other": 1.0, "lapsed": 0.35}
@@ -71,13 +72,18 @@ class Purchases:
 
 
 class Visits:
-    """Visits without a purchase, faster or slower by the stage a person is in."""
+    """Visits without a purchase, faster or slower by the stage a person is in, and faster after following a topic."""
 
     def __init__(self, settings: Settings, population: Population) -> None:
         self._settings, self._population = settings, population
         rng = settings.stream("first visits")
         with np.errstate(divide="ignore"):
             self._next = population.arrives + rng.standard_exponential(population.people) / (population.visit_rate * VISIT_BOUND)
+        self.followed_from = np.full(population.people, np.inf)  # operational time from which on the visits come more often
+
+    def followed(self, people: People, until: float) -> None:
+        """These have followed a topic on the day that ends at `until`; the first time counts."""
+        self.followed_from[people] = np.minimum(self.followed_from[people], until)
 
     def of_day(self, day: int, season: Season, purchases: Purchases) -> tuple[People, Times]:
         population, rng = self._population, self._settings.stream("visits", day)
@@ -92,6 +98,7 @@ class Visits:
             factor[known & (at < purchases.last[user] + REGULAR_DAYS)] = STAGE_FACTORS["regular"]
             factor[at < population.arrives[due] + NEW_DAYS] = STAGE_FACTORS["new"]
             factor[known & (at > population.dropped_at[user])] = STAGE_FACTORS["lapsed"]
+            factor[at >= self.followed_from[due]] *= 1 + FOLLOW_LIFT
             stays = at < population.left_at[due]
             comes = stays & (rng.random(len(due)) * VISIT_BOUND < factor)
             self._next[due] = np.where(stays, at + rng.standard_exponential(len(due)) / (population.visit_rate[due] * VISIT_BOUND), np.inf)

@@ -21,7 +21,7 @@ from userops_pipeline.simulate.commerce import CAUSES, Commerce, Coupons
 from userops_pipeline.simulate.community import Community, Referrals, Service
 from userops_pipeline.simulate.dirt import Bots, Dirt
 from userops_pipeline.simulate.messages import Messages
-from userops_pipeline.simulate.paths import KIND
+from userops_pipeline.simulate.paths import KIND, STEP
 from userops_pipeline.simulate.population import CHANNELS, Population
 from userops_pipeline.simulate.purchases import Purchases, Visits
 from userops_pipeline.simulate.registry import Registry, channel_costs
@@ -92,7 +92,7 @@ class _Shop:
             if (day + 1) % 30 == 0:
                 progress(f"{day + 1} of {self.settings.days} days, {self.drops.rows['events']:,} events")
         self.drops.close()
-        self.truth.close(self.population, self.purchases, self.registry, self.season, self.dirt, self.bots)
+        self.truth.close(self.population, self.purchases, self.visits, self.registry, self.season, self.dirt, self.bots)
         return Outcome(self.settings.users, self.settings.days, self.drops.rows)
 
     def _day(self, day: int) -> None:
@@ -125,6 +125,8 @@ class _Shop:
         )
         events = self.behaviour.events(day, visits)
         self.behaviour.log(day, visits, events, outbox)
+        follows = events.step == STEP["follow"]
+        self.visits.followed(np.unique(visits.person[events.visit[follows]]), end)
 
         at = np.flatnonzero(visits.kind == KIND["register"])
         seconds = events.second[events.first[at] + visits.known_from[at]]

@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 
 from userops_pipeline.simulate.behaviour import FIRST_USER
 from userops_pipeline.simulate.dirt import TRUTH, Bots, Dirt
+from userops_pipeline.simulate.paths import STEPS
 from userops_pipeline.simulate.population import Population, device_numbers
-from userops_pipeline.simulate.purchases import Purchases
+from userops_pipeline.simulate.purchases import FOLLOW_LIFT, Purchases, Visits
 from userops_pipeline.simulate.registry import EXCLUDED, Registry
 from userops_pipeline.simulate.season import Season
 from userops_pipeline.simulate.settings import Settings
@@ -38,18 +39,27 @@ class Truth:
             self._streams[name] = pq.ParquetWriter(path, rows.schema, compression="zstd", compression_level=1, store_schema=False)
         self._streams[name].write_table(rows)
 
-    def close(self, population: Population, purchases: Purchases, registry: Registry, season: Season, dirt: Dirt, bots: Bots) -> None:
+    def close(
+        self, population: Population, purchases: Purchases, visits: Visits, registry: Registry, season: Season, dirt: Dirt, bots: Bots
+    ) -> None:
         for begin in range(0, population.people, CHUNK):
             people = np.arange(begin, min(begin + CHUNK, population.people), dtype=np.int64)
-            self.add("people", self._people(people, population, purchases, registry, season))
+            self.add("people", self._people(people, population, purchases, visits, registry, season))
             self.add("devices", self._devices(people, population))
         for writer in self._streams.values():
             writer.close()
         write_parquet(self._folder / "dirt.parquet", pa.concat_tables([TRUTH.empty_table(), *dirt.truth]))
+        write_parquet(self._folder / "behaviours.parquet", _behaviours())
         write_parquet(self._folder / "bots.parquet", pa.table({"device_id": pa.array(bots.device), "is_declared": pa.array(bots.declared)}))
 
     def _people(
-        self, people: npt.NDArray[np.int64], population: Population, purchases: Purchases, registry: Registry, season: Season
+        self,
+        people: npt.NDArray[np.int64],
+        population: Population,
+        purchases: Purchases,
+        visits: Visits,
+        registry: Registry,
+        season: Season,
     ) -> pa.Table:
         """One row per person and account. `person_id` of a merged account is, here and in every table of the truth, that of the person's first one."""
         known = people < population.users
@@ -77,6 +87,7 @@ class Truth:
                 "is_alive": pa.array(population.dropped_at[user] >= season.starts[-1], mask=nobody),
                 "left_at": when(population.left_at[people], np.zeros(len(people), dtype=bool)),
                 "visit_rate": pa.array(population.visit_rate[people]),
+                "comes_more_from_at": when(visits.followed_from[people], np.zeros(len(people), dtype=bool)),
                 "order_count": of_user(purchases.count),
                 "price_sensitivity": of_user(population.price_sensitivity),
                 "openness": of_user(population.openness),
@@ -109,3 +120,10 @@ class Truth:
                 "owner_id": pa.array(owner.astype(np.int64)),
             }
         )
+
+
+def _behaviours() -> pa.Table:
+    """One row per event name: what doing it changes, as a share added to the rate of later visits and of later purchases."""
+    names = list(dict.fromkeys(name for name, _, _ in STEPS.values()))
+    visits = np.array([FOLLOW_LIFT if name == "follow" else 0.0 for name in names])
+    return pa.table({"event_name": pa.array(names), "visit_effect": pa.array(visits), "purchase_effect": pa.array(np.zeros(len(names)))})
