@@ -348,6 +348,7 @@ BAD_CASES = {
     "assert_structure_adds_up_to_the_counts": "update marts.user_structure_daily set dau_count = dau_count + 1 where night_on = date '2024-02-01' and dimension = 'plan' and value = 'free'",
     "assert_period_lifecycles_reconcile": "update marts.period_lifecycle set returning_count = returning_count + 1, dormant_count = dormant_count - 1 where grain = 'week' and period_on = date '2024-01-15' and dimension = 'plan' and value = 'unknown'",
     "unique_together_int_event_event_id__event_on": "insert into intermediate.int_event by name select * replace (event_on - 30 as event_on) from intermediate.int_event where user_id = 'u5' limit 1",
+    "assert_value_chain_names_the_next_step": "update marts.user_tags set next_key_behaviour = 'first_order' where user_id = 'u1'",
     "assert_every_event_is_in_a_session": "delete from intermediate.int_sessions where user_id = 'u5'",
     "assert_contributions_add_up": "update marts.user_contribution set contribution_share = contribution_share + 0.000002, share_from_spend = share_from_spend + 0.000002 where user_id = 'c1'",
     "assert_experts_are_asked_only_with_consent": "update marts.expert_directory set is_contactable = true where user_id = 'c5'",
@@ -411,6 +412,10 @@ SPOILT = {
     "int_referral": ["screened_on = null"],
     "expert_directory": ["is_contactable = not is_contactable"],
     "contribution_concentration": ["gini = 1.01"],
+    "user_churn_risk": ["has_churned = (band <> 'churned')", "reason_zh = null"],
+    "churn_precursors": ["churned_with_count = with_count + 1", "is_precursor = true"],
+    "key_behaviours": ["outcome_with_count = with_count + 1", "verdict = 'holds'"],
+    "value_chain_progress": ["is_next = true", "done_count = needed_count - 1"],
     "lifecycle_thresholds": ["late_gap_days = overdue_gap_days + 1"],
 }
 
