@@ -139,8 +139,19 @@ VALUE = {
 BOUNDS = {"r": [180, 90, 30, 14], "f": [2, 3, 5, 10], "m": [100, 300, 1000, 3000]}
 
 
+def metric(name: str, kind: str, filtered: str | None = None, **meta: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "type": kind,
+        "original_file_path": "models/metrics.yml",
+        "type_params": {"measure": {"name": f"{name}_count"}, "numerator": None, "denominator": None},
+        "filter": {"where_filters": [{"where_sql_template": filtered}]} if filtered else None,
+        "config": {"meta": {"label": "L", **meta}},
+    }
+
+
 def manifest() -> dict[str, Any]:
-    """A clean little project: three stages, two tags, four segments, two funnels, two retentions, a survival, two lists."""
+    """A clean little project: three stages, two tags, four segments, two funnels, two retentions, a survival, two metrics, a goal, two lists."""
     activity = {"user_id": "varchar", "activity": "varchar", "activity_on": "date", "object_id": "varchar", "campaign_id": "varchar"}
     ladder = [
         {"name": "first_order", "label": "1", "when": "activity = 'order'"},
@@ -187,6 +198,20 @@ def manifest() -> dict[str, Any]:
         "chosen": [{"name": "second_order", "label": "L", "behaviour": "purchase", "count": 2, "within_days": 7}],
         **like,
     }
+    goal = {
+        "name": "loyalty",
+        "label": "L",
+        "owner": "crm",
+        "metrics": [{"metric": "buyers_who_return", "period": "month", "target": 0.5, "direction": "up", "at_least": 10}],
+    }
+    filtered = (
+        "{{ Dimension('c__dimension') }} = 'total' and {{ Dimension('c__retention') }} = 'repurchase' and {{ Dimension('c__n') }} = 1"
+    )
+    metrics = [
+        metric("revenue", "simple", family="revenue", adds="count", needs="orders"),
+        metric("buyers_who_return", "ratio", filtered, family="retention", adds="rate", needs="orders", retention="repurchase", period=1),
+        {"name": "helper", "type": "simple", "original_file_path": "models/metrics.yml", "config": {"meta": {}}},
+    ]
     groups = [
         {"name": "champions", "label": "L", "when": "r >= 4 and fm >= 4"},
         {"name": "others", "label": "L", "when": True},
@@ -267,6 +292,7 @@ def manifest() -> dict[str, Any]:
         model("user_churn_risk", {"user_id": "varchar"}, {"churn": CHURN}),
         model("churn_precursors", {"behaviour": "varchar"}, {"precursors": precursors}),
         model("key_behaviours", {"behaviour": "varchar"}, {"key_behaviours": key_behaviours}),
+        model("goal_scorecard", {"goal": "varchar"}, {"goals": [goal]}),
     ]
     value = {"name": "user_value", "original_file_path": "models/marts/value/_scored.yml", "config": {"meta": copy.deepcopy(VALUE)}}
     exposures = [exposure("welcome", "newcomers"), exposure("thank_you", "buyers", tool="webhook"), exposure("come_back", "win_back")]
@@ -274,6 +300,7 @@ def manifest() -> dict[str, Any]:
         "nodes": {f"model.userops.{each['name']}": each for each in models},
         "exposures": {f"exposure.userops.{each['name']}": each for each in exposures},
         "sources": {"source.userops.scored.user_value": value},
+        "metrics": {f"metric.userops.{each['name']}": each for each in metrics},
     }
 
 
@@ -378,6 +405,18 @@ def first_of(model: str, key: str, inner: str, **changes: Any) -> Change:
 
 def key_behaviour(inner: str, **changes: Any) -> Change:
     return first_of("key_behaviours", "key_behaviours", inner, **changes)
+
+
+def metric_change(name: str, **changes: Any) -> Change:
+    return lambda document: document["metrics"][f"metric.userops.{name}"]["config"]["meta"].update(changes)
+
+
+def goal_change(**changes: Any) -> Change:
+    return lambda document: meta_of(document, "goal_scorecard")["goals"][0].update(changes)
+
+
+def bound_change(**changes: Any) -> Change:
+    return lambda document: meta_of(document, "goal_scorecard")["goals"][0]["metrics"][0].update(changes)
 
 
 def period_change(**changes: Any) -> Change:
@@ -726,6 +765,37 @@ REFUSED: list[tuple[str, Change, str, str]] = [
     ("a step nobody looked at", key_behaviour("chosen", count=5), "key behaviour second_order", "no candidate"),
     ("a step of no behaviour", key_behaviour("chosen", behaviour="purchas"), "key behaviour second_order", "did you mean 'purchase'?"),
     ("a step without a label", key_behaviour("chosen", label=""), "key behaviour second_order", "has no label"),
+    ("no end of life", survival_change(churned_after_days=0), "survival active_life", "needs churned_after_days"),
+    ("unknown family", metric_change("revenue", family="revenues"), "metric revenue", "did you mean 'revenue'?"),
+    ("unknown roll-up", metric_change("revenue", adds="sum"), "metric revenue", "one of count, rate, stock"),
+    ("unknown need", metric_change("revenue", needs="order"), "metric revenue", "did you mean 'orders'?"),
+    ("a count as a rate", metric_change("revenue", adds="rate"), "metric revenue", "a ratio is a rate"),
+    (
+        "metric of no retention",
+        metric_change("buyers_who_return", retention="repurchas"),
+        "metric buyers_who_return",
+        "did you mean 'repurchase'?",
+    ),
+    ("metric behind the retention", metric_change("buyers_who_return", period=13), "metric buyers_who_return", "has no cell for"),
+    ("metric beside a bracket", metric_change("buyers_who_return", retention="early", period=2), "metric buyers_who_return", "no cell for"),
+    ("filter of another cell", metric_change("buyers_who_return", period=2), "metric buyers_who_return", "filter does not ask"),
+    ("metric without label", metric_change("revenue", label=None), "metric revenue", "has no label"),
+    ("no goals", lambda d: meta_of(d, "goal_scorecard").update(goals=[]), "goal_scorecard", "lists no goal"),
+    ("goal without owner", goal_change(owner=None), "goal loyalty", "has no owner"),
+    ("goal without metric", goal_change(metrics=[]), "goal loyalty", "has no metric"),
+    ("goal with unknown metric", bound_change(metric="revenu"), "goal loyalty", "did you mean 'revenue'?"),
+    ("goal of a helper", bound_change(metric="helper"), "goal loyalty", "'metric' is 'helper'"),
+    ("goal without target", bound_change(target=None), "goal loyalty", "without a target"),
+    ("goal without direction", bound_change(direction=None), "goal loyalty", "without a target"),
+    ("goal by the quarter", bound_change(period="quarter"), "goal loyalty", "one of day, week, month"),
+    ("goal both ways", bound_change(direction="sideways"), "loyalty", "cannot be read"),
+    ("at least so much money", bound_change(metric="revenue"), "goal loyalty", "least denominator of a rate"),
+    (
+        "two targets",
+        lambda d: meta_of(d, "goal_scorecard")["goals"][0].update(metrics=meta_of(d, "goal_scorecard")["goals"][0]["metrics"] * 2),
+        "goal loyalty",
+        "two targets",
+    ),
     ("unknown new", period_change(new_by="created"), "rules periods", "'new_by' is 'created'"),
     ("unknown mode", scores(mode="quantile"), "rules rfm", "did you mean 'quantiles'?"),
     ("no window", scores(window_days=0), "rules rfm", "at least 1"),
@@ -927,7 +997,7 @@ def test_the_list_of_rules_names_every_rule_once() -> None:
     rows = rulebook.list_rules(rulebook.load(manifest()))
     kinds = {"stage": 3, "plan state": 2, "tag": 2, "segment": 3, "funnel": 2, "group": 2}
     kinds |= {"tier": 2, "level": 3, "points": 1, "benefit": 2, "retention": 2, "survival": 1, "opinion leader": 2}
-    kinds |= {"churn": 1, "precursor": 1, "key behaviour": 1, "list": 3}
+    kinds |= {"churn": 1, "precursor": 1, "key behaviour": 1, "metric": 2, "goal": 1, "list": 3}
     assert [row.kind for row in rows] == [kind for kind, count in kinds.items() for _ in range(count)]
     assert next(row for row in rows if row.name == "win_back").rule == "(stage = 'lapsed') except (segment buyers) except (big_city)"
 

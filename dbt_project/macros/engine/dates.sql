@@ -83,12 +83,14 @@
 
 {% macro spark__years_after(date, years) -%} add_months({{ date }}, 12 * cast({{ years }} as integer)) {%- endmacro %}
 
-{#- The date that many whole months later; where that month is shorter, its last day. -#}
+{#- The date that many whole months later; the day of a shorter month is its last one. -#}
 {% macro months_after(date, months) -%}
     {{ return(adapter.dispatch("months_after", "userops")(date, months)) }}
 {%- endmacro %}
 
-{% macro duckdb__months_after(date, months) -%} cast({{ date }} + to_months({{ months }}) as date) {%- endmacro %}
+{% macro duckdb__months_after(date, months) -%}
+    cast({{ date }} + to_months(cast({{ months }} as integer)) as date)
+{%- endmacro %}
 
 {% macro spark__months_after(date, months) -%} add_months({{ date }}, cast({{ months }} as integer)) {%- endmacro %}
 

@@ -14,6 +14,14 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- The last day of the period that lies so many periods after the one that begins on a date. -#}
+{% macro period_end_after(grain, period_on, periods) -%}
+    {%- if grain == "day" -%} {{ days_after(period_on, periods) }}
+    {%- elif grain == "week" -%} {{ days_after(period_on, "7 * (" ~ periods ~ ") + 6") }}
+    {%- else -%} {{ days_after(months_after(period_on, periods ~ " + 1"), -1) }}
+    {%- endif -%}
+{%- endmacro %}
+
 {#- The running number of the period a date lies in, as a bigint. -#}
 {% macro period_number(grain, date) -%}
     {%- if grain == "day" -%} {{ days_between("cast('1970-01-01' as date)", date) }}

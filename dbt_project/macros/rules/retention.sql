@@ -163,6 +163,7 @@
                 ) as returned_count,
             {%- else %} coalesce(returned.returned_count, 0) as returned_count,
             {%- endif %}
+            {{ period_end_after(grain, "sizes.cohort_on", "periods.last_period") }} as ends_on,
             sizes.entry_number + periods.last_period < bounds.{{ grain }}_number as is_complete
         from {{ name }}_sizes as sizes
         cross join bounds

@@ -50,6 +50,8 @@ class RuleRow(Frozen):
         "churn",
         "precursor",
         "key behaviour",
+        "metric",
+        "goal",
         "list",
     ]
     name: str
@@ -173,6 +175,8 @@ def list_rules(rulebook: Rulebook) -> list[RuleRow]:
         ("churn", rulebook.churn, _churn_text),
         ("precursor", rulebook.precursors, lambda precursor: precursor.when),
         ("key behaviour", rulebook.key_behaviours, lambda k: f"{k.behaviour} at least {k.count} times in the first {k.within_days} days"),
+        ("metric", rulebook.metrics, lambda metric: f"{metric.of} ({metric.family}, {metric.adds})"),
+        ("goal", rulebook.goals, lambda goal: ", ".join(f"{m.metric} {m.direction} to {m.target:g} by {m.period}" for m in goal.metrics)),
         ("list", rulebook.lists, lambda each: f"{each.segment} → {each.tool} ({each.mode}, {each.channel}, {each.purpose})"),
     ]
     return [

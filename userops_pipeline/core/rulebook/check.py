@@ -81,6 +81,8 @@ WEIGHED = {
     "kol": (*CONTENT_KINDS, "follower", "reshare", "audience", "paid"),
     "experts": (*CONTENT_KINDS, "reaction", "audience"),
 }
+METRIC_FAMILIES = ("acquisition", "activation", "retention", "revenue", "referral", "activity", "scale", "satisfaction")
+ADDS = ("count", "rate", "stock")
 OUTSIDE = "outside"  # where users come from and go to who are not known the night before or after
 
 
@@ -114,6 +116,8 @@ def check(rulebook: Rulebook, known_tools: Collection[str]) -> list[Problem]:
             *_churn(rulebook),
             *_precursors(rulebook, Typist(rulebook.look_back_columns, database)),
             *_key_behaviours(rulebook),
+            *_metrics(rulebook),
+            *_goals(rulebook),
             *_lists(rulebook, known_tools),
         ]
     return sorted(dict.fromkeys(problems), key=lambda problem: problem.is_warning)
@@ -167,6 +171,8 @@ def _names(rulebook: Rulebook, known_tools: Collection[str]) -> Iterator[Problem
         ("behaviour", rulebook.behaviours, ()),
         ("outcome", rulebook.outcomes, ()),
         ("key behaviour", rulebook.key_behaviours, ()),
+        ("metric", rulebook.metrics, ()),
+        ("goal", rulebook.goals, ()),
         ("list", rulebook.lists, ()),
     ]
     for kind, rules, taken in kinds:
@@ -779,6 +785,57 @@ def _community(rulebook: Rulebook, typist: Typist) -> Iterator[Problem]:
         yield from _weights(experts, "rules", "weights", experts.weights, WEIGHED["experts"])
         yield from _choice(experts, "rules", "channel", experts.channel, consents.column("channel").known)
         yield from _choice(experts, "rules", "purpose", experts.purpose, consents.column("purpose").known)
+
+
+def _metrics(rulebook: Rulebook) -> Iterator[Problem]:
+    retentions = {retention.name: retention for retention in rulebook.retentions}
+    for metric in rulebook.metrics:
+        yield from _choice(metric, "metric", "family", metric.family, METRIC_FAMILIES)
+        yield from _choice(metric, "metric", "adds", metric.adds, ADDS)
+        yield from _choice(metric, "metric", "needs", metric.needs, sorted(contract.tables()))
+        if (metric.adds == "rate") != (metric.type == "ratio"):
+            yield _refuse(
+                metric, "metric", f"is of type {metric.type} and adds up as a {metric.adds}; a ratio is a rate, and nothing else is."
+            )
+        if metric.retention is None:
+            continue
+        yield from _choice(metric, "metric", "retention", metric.retention, sorted(retentions))
+        if found := retentions.get(metric.retention):
+            cells = (0, *found.brackets) if found.kind == "brackets" else range((found.periods or 0) + 1)
+            if metric.period not in cells:
+                yield _refuse(metric, "metric", f"looks at period {metric.period}, which the retention '{found.name}' has no cell for.")
+        asked = [f"= '{metric.retention}'", f"= {metric.period}", "= 'total'"]
+        if sorted(re.findall(r"= (?:'[^']*'|\d+)", metric.asks)) != sorted(asked):
+            yield _refuse(
+                metric, "metric", f"its filter does not ask for what its meta says: 'total', '{metric.retention}', {metric.period}."
+            )
+
+
+def _goals(rulebook: Rulebook) -> Iterator[Problem]:
+    if not rulebook.goals:
+        yield Problem(
+            file=rulebook.files.get("goal_scorecard") or "models",
+            rule="goal_scorecard",
+            sentence="lists no goal under config.meta.goals; say what operations are there for.",
+        )
+    known = {metric.name: metric for metric in rulebook.metrics}
+    for goal in rulebook.goals:
+        if not goal.owner:
+            yield _refuse(goal, "goal", "has no owner; say who answers for it.")
+        if not goal.metrics:
+            yield _refuse(goal, "goal", "has no metric; a goal that is not measured cannot be reached.")
+        for bound in goal.metrics:
+            yield from _choice(goal, "goal", "metric", bound.metric, sorted(known))
+            yield from _choice(goal, "goal", "period", bound.period, GRAINS)
+            if bound.target is None or bound.direction is None:
+                yield _refuse(
+                    goal, "goal", f"has the metric '{bound.metric}' without a target; give `target` a number and `direction` up or down."
+                )
+            if bound.at_least < 0 or (bound.at_least and bound.metric in known and known[bound.metric].adds != "rate"):
+                yield _refuse(goal, "goal", f"at_least of '{bound.metric}' is the least denominator of a rate; take it out.")
+        bindings = [(bound.metric, bound.period) for bound in goal.metrics]
+        for metric, period in sorted({each for each in bindings if bindings.count(each) > 1}):
+            yield _refuse(goal, "goal", f"has two targets for the metric '{metric}' by {period}; keep one.")
 
 
 def _rfm_groups(rulebook: Rulebook, database: duckdb.DuckDBPyConnection) -> Iterator[Problem]:

@@ -28,7 +28,7 @@ DESCRIBED_MODELS = (
     "int_user_day",
     "int_benefit",
 )
-RULED_MODELS = ("user_plan_state", "user_rfm", "user_tier", "user_membership", "user_churn_risk")
+RULED_MODELS = ("user_plan_state", "user_rfm", "user_tier", "user_membership", "user_churn_risk", "goal_scorecard")
 LADDERS = ("stage", "plan_state", "tier", "level")
 LEVEL_COLUMNS = {"next_level_share": "decimal(9,6)", "days_to_level_end": "bigint"}
 COMMUNITY_COLUMNS = ("contribution_share", "is_core_user", "kol_score", "kol_tier")
@@ -376,6 +376,42 @@ class Experts(Rule):
     least_audience: int | None = None
 
 
+class Metric(Rule):
+    """A dbt metric that is published night by night; `adds` says how it is rolled up, `needs` the table without which there is none.
+
+    One of a declared retention names it, and the period of it; `asks` is then what MetricFlow is told to look at.
+    """
+
+    type: str = ""
+    family: str = ""
+    adds: str = ""
+    needs: str = ""
+    retention: str | None = None
+    period: int | None = None
+    asks: str = ""
+    of: str = ""
+    """The measure, or the numerator and the denominator."""
+
+
+class GoalMetric(Frozen):
+    """What a goal is measured by: a metric over a period, and what it should reach."""
+
+    metric: str = ""
+    period: str = ""
+    target: float | None = None
+    direction: Literal["up", "down"] | None = None
+    """`up` where more is better."""
+    at_least: int = 0
+    """The denominator below which a rate says nothing."""
+
+
+class Goal(Rule):
+    """An operating goal, who answers for it, and the metrics it is measured by."""
+
+    owner: str = ""
+    metrics: tuple[GoalMetric, ...] = ()
+
+
 class ContactList(Rule):
     """A dbt exposure: one segment kept up to date in one campaign tool."""
 
@@ -418,6 +454,8 @@ class Rulebook(Frozen):
     behaviours: tuple[Behaviour, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     key_behaviours: tuple[KeyBehaviour, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+    goals: tuple[Goal, ...] = ()
     dimensions: tuple[str, ...] = ()
     """Names of the dimensions users are counted by."""
     lists: tuple[ContactList, ...] = ()
@@ -580,6 +618,18 @@ def load(manifest: Mapping[str, Any] | Path) -> Rulebook:
         behaviours=nested(Behaviour, "key_behaviours", "key_behaviours", "behaviours"),
         outcomes=nested(Outcome, "key_behaviours", "key_behaviours", "outcomes"),
         key_behaviours=nested(KeyBehaviour, "key_behaviours", "key_behaviours", "chosen"),
+        metrics=tuple(
+            _read(
+                Metric,
+                {**_meta(metric), "name": metric["name"], "type": metric.get("type"), "asks": _asks(metric), "of": _of(metric)},
+                metric.get("original_file_path", ""),
+                f"metric {metric['name']}",
+                misread,
+            )
+            for metric in sorted(document.get("metrics", {}).values(), key=lambda each: each["name"])
+            if "family" in _meta(metric)
+        ),
+        goals=listed(Goal, "goal_scorecard", "goals"),
         dimensions=tuple(
             str(dimension["name"])
             for dimension in _meta(models.get("user_structure_daily", {})).get("dimensions", [])
@@ -670,6 +720,16 @@ def _file(node: Mapping[str, Any]) -> str:
 
 def _column_types(node: Mapping[str, Any]) -> dict[str, str]:
     return {name.lower(): str(column.get("data_type") or "").lower() for name, column in node.get("columns", {}).items()}
+
+
+def _asks(metric: Mapping[str, Any]) -> str:
+    """The conditions MetricFlow puts on the rows of a metric, as written."""
+    return " and ".join(each["where_sql_template"] for each in (metric.get("filter") or {}).get("where_filters", []))
+
+
+def _of(metric: Mapping[str, Any]) -> str:
+    parts = metric.get("type_params") or {}
+    return " / ".join(parts[part]["name"] for part in ("measure", "numerator", "denominator") if parts.get(part))
 
 
 def _depends_on_audiences(exposure: Mapping[str, Any]) -> bool:

@@ -73,6 +73,7 @@ with
                 value,
                 first_period,
                 last_period,
+                ends_on,
                 cohort_size,
                 returned_count,
                 is_complete
@@ -91,6 +92,7 @@ with
             value,
             first_period,
             last_period,
+            ends_on,
             cohort_size,
             returned_count,
             lag(returned_count) over (
@@ -111,6 +113,7 @@ select
     value,
     cast(first_period as bigint) as first_period,
     cast(last_period as bigint) as last_period,
+    ends_on,
     cast(cohort_size as bigint) as cohort_size,
     cast(returned_count as bigint) as returned_count,
     {{ share("returned_count", "cohort_size") }} as retention_share,

@@ -1,0 +1,116 @@
+{#-
+    The metrics that have a family, by name: dbt metrics over the semantic model of metric_counts_daily, which MetricFlow reads too, or,
+    with `retention` and `period` in their meta, cells of a retention that is declared at retention_cohorts. Numerator and denominator are
+    the columns of metric_counts_daily that their measures add up; without a denominator a metric is a number of its own.
+-#}
+{% macro metrics() -%}
+    {%- set columns, found = {}, [] -%}
+    {%- if execute -%}
+        {%- for semantic_model in graph.semantic_models.values() -%}
+            {%- for measure in semantic_model["measures"] -%}
+                {%- set meta = (measure["config"] or {}).get("meta") or {} -%}
+                {%- do columns.update({measure["name"]: meta.get("column", measure["name"])}) -%}
+            {%- endfor -%}
+        {%- endfor -%}
+        {%- for metric in graph.metrics.values() | sort(attribute="name") if "family" in metric["config"]["meta"] -%}
+            {%- set params, entry = metric["type_params"], {"name": metric["name"]} -%}
+            {%- do entry.update(metric["config"]["meta"]) -%}
+            {%- if "retention" not in entry -%}
+                {%- set parts = {"numerator": params["numerator"] or metric, "denominator": params["denominator"]} -%}
+                {%- for part, input in parts.items() if input -%}
+                    {%- set simple = graph.metrics.values() | selectattr("name", "equalto", input["name"]) | first -%}
+                    {%- do entry.update({part: columns[simple["type_params"]["measure"]["name"]]}) -%}
+                {%- endfor -%}
+            {%- endif -%}
+            {%- do found.append(entry) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(found) }}
+{%- endmacro %}
+
+{#- What is counted for metrics beside the counts of users, as declared at metric_counts_daily. -#}
+{% macro metric_rules() -%}
+    {{
+        return(
+            declared("metric_counts_daily").config.meta["counting"]
+            if execute
+            else {
+                "activation": {"behaviours": ["converted"], "within_days": 1},
+                "first_purchase": {"behaviours": ["purchase"], "within_days": 1},
+                "invited_within_days": 1,
+                "satisfied_from": {"csat": 0, "ticket": 0},
+            }
+        )
+    }}
+{%- endmacro %}
+
+{#- Counts of users that metrics are made of, as user_counts_daily and user_structure_daily have them. -#}
+{% macro counts_of_users() -%}
+    {{
+        return(
+            [
+                "registered_new_count",
+                "registered_count",
+                "using_count",
+                "dau_count",
+                "mau_count",
+                "active_opening_count",
+                "newly_dormant_count",
+                "paying_count",
+                "paying_first_count",
+                "paying_repeat_count",
+            ]
+        )
+    }}
+{%- endmacro %}
+
+{#- What is counted beside them, in the order of publication. -#}
+{% macro counts_of_metrics() -%}
+    {{
+        return(
+            [
+                "new_device_count",
+                "activation_due_count",
+                "activated_count",
+                "first_purchase_due_count",
+                "first_purchase_count",
+                "invited_new_count",
+                "inviting_count",
+                "order_count",
+                "revenue_amount",
+                "nps_answer_count",
+                "nps_net_count",
+                "csat_answer_count",
+                "csat_satisfied_count",
+                "ticket_rated_count",
+                "ticket_satisfied_count",
+            ]
+        )
+    }}
+{%- endmacro %}
+
+{#- The counts of metrics in their order: what `given` says, else 0. -#}
+{% macro metric_counts(given) -%}
+    {%- for name in counts_of_metrics() %}
+        {% if name == "revenue_amount" %} cast({{ given.get(name, 0) }} as decimal(18, 2))
+        {% else %} cast({{ given.get(name, 0) }} as bigint)
+        {% endif %} as {{ name }}{{ "," if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+{#- True of a row of int_user_day on which a user did one of these things, or had an active day where that is asked for. -#}
+{% macro did_any(behaviours) -%}
+    {%- for name in behaviours -%} {{ day_activities()[name] }} {{- " or " if not loop.last }} {%- endfor -%}
+{%- endmacro %}
+
+{#- Goals in their order, as declared at goal_scorecard, one entry per metric of a goal. -#}
+{% macro goal_metrics() -%}
+    {%- set by_name, found = {}, [] -%}
+    {%- for metric in metrics() -%} {%- do by_name.update({metric["name"]: metric}) -%} {%- endfor -%}
+    {%- for goal in rules_of("goal_scorecard").get("goals", []) -%}
+        {%- for bound in goal["metrics"] -%}
+            {%- do found.append({"goal": goal, "bound": bound, "metric": by_name[bound["metric"]]}) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(found) }}
+{%- endmacro %}
