@@ -64,7 +64,8 @@ def open_shop(path: Path) -> None:
         insert(con, "products", night(0), product_id=f"p{number}", category=f"c{number % 3}")
     for number in range(8):
         user, since = f"u{number}", number * 2
-        insert(con, "users", night(since), user_id=user, registered_at=f"{night(since)} 12:00:00", region="here")
+        insert(con, "users", night(since), user_id=user, registered_at=f"{night(since)} 12:00:00", region="here",
+               channel=("ad", "friend", None)[number % 3])  # fmt: skip
         insert(con, "consents", night(since), user_id=user, contact_point=f"point {number}", channel="postal", purpose="marketing",
                state="subscribed", basis="stated", changed_at=f"{night(since)} 12:00:00")  # fmt: skip
         insert(con, "touches", night(since + 9), touch_id=f"t{number}", user_id=user, campaign_id="c1", channel="postal",
@@ -169,6 +170,34 @@ def open_shop(path: Path) -> None:
             [night(30), device, user, device, night(30), count],
         )
     open_community(con)
+    # What is asked and answered: known and not, late, rated a week after it was opened, invited before and after signing up.
+    for number, (user, kind, score, on, arrived) in enumerate(
+        (
+            ("u0", "nps", 9, 3, 3),
+            ("u1", "nps", 4, 5, 33),
+            (None, "nps", 10, 30, 30),
+            ("u2", "nps", 0, 32, 32),  # a test user since the night before
+            ("u1", "csat", 8, 31, 32),
+        )
+    ):
+        insert(
+            con,
+            "feedback",
+            night(arrived),
+            feedback_id=f"f{number}",
+            user_id=user,
+            kind=kind,
+            given_at=f"{night(on)} 17:00:00",
+            score=score,
+        )
+    insert(con, "tickets", night(24), ticket_id="k1", user_id="u0", opened_at=f"{night(24)} 17:00:00")
+    insert(con, "tickets", night(32), ticket_id="k1", user_id="u0", opened_at=f"{night(24)} 17:00:00", satisfaction=3,
+           resolved_at=f"{night(31)} 17:00:00")  # fmt: skip
+    for number, (invitee, on, arrived) in enumerate((("u6", 10, 10), ("u5", 9, 32), ("late", 36, 36))):
+        insert(con, "referrals", night(arrived), referral_id=f"r{number}", inviter_id="u0", invitee_id=invitee, step="scan",
+               step_at=f"{night(on)} 17:00:00")  # fmt: skip
+    for table in ("users", "orders", "events", "referrals", "feedback"):
+        con.execute("insert into raw.load_accounting values ('shop', ?, ?, 1, 1, 0, 0)", [table, night(0 if table != "feedback" else 3)])
     con.close()
 
 
@@ -331,6 +360,73 @@ def test_tag_spells_are_the_nights_on_which_users_carried_the_tag(at_once: tuple
         ]
 
 
+def asked(engine: Any, con: duckdb.DuckDBPyConnection, metric: str, *by: str) -> dict[tuple[Any, ...], float]:
+    """What MetricFlow answers: the metric by these names, without what it could not measure."""
+    from metricflow.engine.metricflow_engine import MetricFlowQueryRequest
+
+    sql = engine.explain(MetricFlowQueryRequest.create(metric_names=[metric], group_by_names=list(by))).sql_statement.sql
+    return {tuple(row[:-1]): float(row[-1]) for row in con.execute(sql).fetchall() if row[-1] is not None and None not in row[:-1]}
+
+
+def told(con: duckdb.DuckDBPyConnection, metric: str, grain: str, dimension: str) -> dict[tuple[Any, ...], float]:
+    """What metrics_daily says, rolled up as `adds` says."""
+    rows = con.execute(
+        "with rows as (select *, date_trunc($grain, night_on)::timestamp as period_at from marts.metrics_daily where metric = $metric) "
+        "select period_at, value, adds, sum(numerator), sum(denominator), "
+        "sum(numerator) filter (where night_on = (select max(night_on) from rows as each where each.period_at = rows.period_at)) "
+        "from rows where dimension = $dimension group by all",
+        {"grain": grain, "metric": metric, "dimension": dimension},
+    ).fetchall()
+    value = {"count": lambda row: row[3], "rate": lambda row: row[3] / row[4] if row[4] else None, "stock": lambda row: row[5]}
+    answers = {(row[0], *(() if dimension == "total" else row[1:2])): value[row[2]](row) for row in rows}
+    return {key: float(answer) for key, answer in answers.items() if answer is not None}
+
+
+def test_metricflow_answers_the_numbers_of_metrics_daily(at_once: tuple[Path, Path]) -> None:
+    """Every metric in total by day, week and month, and by channel, asked of the semantic models over the published tables."""
+    from metricflow.engine.metricflow_engine import MetricFlowEngine
+    from metricflow.protocols.sql_client import SqlEngine
+    from metricflow.sql.render.duckdb_renderer import DuckDbSqlPlanRenderer
+    from metricflow_semantics.model.dbt_manifest_parser import parse_manifest_from_dbt_generated_manifest
+    from metricflow_semantics.model.semantic_manifest_lookup import SemanticManifestLookup
+
+    class Client:
+        sql_engine_type, sql_plan_renderer = SqlEngine.DUCKDB, DuckDbSqlPlanRenderer()
+
+    path, compiled = at_once
+    semantic_manifest = (compiled.parents[2] / "semantic_manifest.json").read_text(encoding="utf-8")
+    engine = MetricFlowEngine(SemanticManifestLookup(parse_manifest_from_dbt_generated_manifest(semantic_manifest)), Client())
+    with duckdb.connect(str(path), read_only=True) as con:
+        metrics = con.execute("select distinct metric, family from marts.metrics_daily order by all").fetchall()
+        assert len(metrics) > 20
+        for metric, family in metrics:
+            for grain in ("day", "week", "month"):
+                answers = asked(engine, con, metric, f"metric_time__{grain}")
+                assert answers, metric
+                nothing = {key for key, value in answers.items() if not value} - told(con, metric, grain, "total").keys()
+                assert {key: value for key, value in answers.items() if key not in nothing} == pytest.approx(
+                    told(con, metric, grain, "total"), rel=1e-12
+                ), (metric, grain)
+            if family != "retention":
+                answers = asked(engine, con, metric, "metric_time__month", "cell__channel")
+                known = {key: value for key, value in told(con, metric, "month", "channel").items() if value}
+                assert {key: value for key, value in answers.items() if value} == pytest.approx(known, rel=1e-12), metric
+
+
+def test_the_scorecard_says_what_cannot_be_measured(at_once: tuple[Path, Path]) -> None:
+    with duckdb.connect(str(at_once[0]), read_only=True) as con:
+        cards = con.execute(
+            "select metric, period_on, status, reason, metric_value from marts.goal_scorecard where grain = 'month' order by all"
+        ).fetchall()
+    assert {metric: reason for metric, on, status, reason, _ in cards if on == FIRST_ON and status == "not_measurable"} == {
+        "net_promoter_score": "its denominator is below 10",
+        "next_month_repurchase": "nothing to measure in the period",
+        "satisfaction_rate": "nothing to measure in the period",
+        "ticket_satisfaction_rate": "no tickets landed",
+    }
+    assert {status for _, on, status, _, _ in cards if on != FIRST_ON} <= {"on_track", "at_risk", "not_measurable"}
+
+
 BAD_CASES = {
     "assert_one_stage_per_user_and_night": "delete from marts.user_lifecycle_history where user_id = 'u1'",
     "assert_spells_neither_overlap_nor_gap": "update marts.user_lifecycle_history set from_on = from_on + 1 where to_on is null",
@@ -349,6 +445,7 @@ BAD_CASES = {
     "assert_period_lifecycles_reconcile": "update marts.period_lifecycle set returning_count = returning_count + 1, dormant_count = dormant_count - 1 where grain = 'week' and period_on = date '2024-01-15' and dimension = 'plan' and value = 'unknown'",
     "unique_together_int_event_event_id__event_on": "insert into intermediate.int_event by name select * replace (event_on - 30 as event_on) from intermediate.int_event where user_id = 'u5' limit 1",
     "assert_value_chain_names_the_next_step": "update marts.user_tags set next_key_behaviour = 'first_order' where user_id = 'u1'",
+    "assert_metrics_equal_their_sources": "update marts.metric_counts_daily set revenue_amount = revenue_amount + 0.01 where night_on = date '2024-02-01' and dimension = 'plan' and value = 'free'",
     "assert_every_event_is_in_a_session": "delete from intermediate.int_sessions where user_id = 'u5'",
     "assert_contributions_add_up": "update marts.user_contribution set contribution_share = contribution_share + 0.000002, share_from_spend = share_from_spend + 0.000002 where user_id = 'c1'",
     "assert_experts_are_asked_only_with_consent": "update marts.expert_directory set is_contactable = true where user_id = 'c5'",
@@ -398,6 +495,12 @@ SPOILT = {
     "period_lifecycle": ["resurrecting_count = resurrecting_count + 1", "idle_2_3_count = idle_2_3_count + 1"],
     "period_stage": ["user_count = 0"],
     "retention_cohorts": ["returned_count = cohort_size + 1"],
+    "metric_counts_daily": ["invited_new_count = registered_new_count + 1", "nps_net_count = nps_answer_count + 1"],
+    "metrics_daily": ["metric_value = null"],
+    "goal_scorecard": [
+        "reason = 'x', status = 'met', metric_value = 1",
+        "is_complete = true, status = 'on_track', reason = null, metric_value = 1",
+    ],
     "retention_curve": ["simple_share = 1.000001"],
     "cohort_value": ["refund_amount = refund_amount + 0.01"],
     "user_survival": ["survival_share = -0.000001"],
