@@ -61,7 +61,7 @@ with
                     sum({{ metric["numerator"] }}) as numerator,
                     sum({{ metric["denominator"] or "cast(null as bigint)" }}) as denominator
                 from counts
-            {%- endif %} {{ "union all" if not loop.last }}
+                {%- endif %} {{ "union all" if not loop.last }}
         {%- endfor %}
     ),
     goals as (

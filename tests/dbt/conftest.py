@@ -18,11 +18,23 @@ from tests.dbt_runs import run_dbt
 
 
 @pytest.fixture(scope="session")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The manifest of the project as `dbt parse` writes it."""
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of what `dbt parse` writes."""
     target = tmp_path_factory.mktemp("manifest")
     run_dbt(target / "userops.duckdb", "parse", target=target)
-    return json.loads((target / "manifest.json").read_text(encoding="utf-8"))
+    return target
+
+
+@pytest.fixture(scope="session")
+def manifest(parsed: Path) -> dict[str, Any]:
+    """The manifest of the project."""
+    return json.loads((parsed / "manifest.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session")
+def semantic_manifest(parsed: Path) -> str:
+    """The semantic models and metrics as MetricFlow reads them."""
+    return (parsed / "semantic_manifest.json").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

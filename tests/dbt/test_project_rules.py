@@ -6,6 +6,7 @@ Must not build tables or state what a single rule (a stage, a tag, a segment) sh
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 import sqlglot
+from dbt_semantic_interfaces.implementations.semantic_manifest import PydanticSemanticManifest
+from dbt_semantic_interfaces.validations.semantic_manifest_validator import SemanticManifestValidator
 from sqlglot import exp
 
 from userops_pipeline.core import contract
@@ -372,6 +375,19 @@ def test_what_the_contract_calls_sensitive_is_marked_where_rules_read_it(models:
     assert unmarked({**models, "int_user_features": {"columns": {"age": {"name": "age", "config": {"meta": {}}}}}}) == [
         "int_user_features.age"
     ]
+
+
+def unsound(semantic_manifest: str) -> list[str]:
+    """What dbt's own validator of semantic models has against these."""
+    validator = SemanticManifestValidator[PydanticSemanticManifest]()
+    return [error.message for error in validator.validate_semantic_manifest(PydanticSemanticManifest.parse_raw(semantic_manifest)).errors]
+
+
+def test_the_semantic_models_are_sound_and_one_that_is_not_is_found(manifest: dict[str, Any], semantic_manifest: str) -> None:
+    published = [metric["name"] for metric in manifest["metrics"].values() if "family" in metric["config"]["meta"]]
+    assert {metric["name"] for metric in json.loads(semantic_manifest)["metrics"]} >= set(published)
+    assert unsound(semantic_manifest) == []
+    assert unsound(semantic_manifest.replace('"name": "revenue_amount"', '"name": "revenue_amounts"', 1))
 
 
 FAMILIES = {"lifecycle", "value", "activity", "preference", "price", "channel", "content", "risk"}

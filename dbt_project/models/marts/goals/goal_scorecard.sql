@@ -1,5 +1,5 @@
-{%- set bound, grains_used = goal_metrics(), [] -%}
-{%- for each in bound -%} {%- do grains_used.append(each["bound"]["period"]) -%} {%- endfor -%}
+{%- set bindings, grains_used = goal_metrics(), [] -%}
+{%- for each in bindings -%} {%- do grains_used.append(each["bound"]["period"]) -%} {%- endfor -%}
 {%- set texts = ["goal", "goal_label", "owner", "metric", "metric_label", "grain", "direction", "adds", "needs"] %}
 
 with
@@ -10,8 +10,8 @@ with
         select night_on, metric, numerator, denominator from {{ ref("metrics_daily") }} where dimension = 'total'
     ),
     goals as (
-        {%- for each in bound %}
-            {%- set goal, metric, target = each["goal"], each["metric"], each["bound"] %}
+        {%- for each in bindings %}
+            {%- set goal, metric, bound = each["goal"], each["metric"], each["bound"] %}
             select
                 {%- for text in [
                     goal["name"],
@@ -19,15 +19,15 @@ with
                     goal["owner"],
                     metric["name"],
                     metric["label"],
-                    target["period"],
-                    target["direction"],
+                    bound["period"],
+                    bound["direction"],
                     metric["adds"],
                     metric["needs"],
                 ] %}
                     {{ text_literal(text) }} as {{ texts[loop.index0] }},
                 {%- endfor %}
-                cast({{ target["target"] }} as decimal(18, 4)) as target,
-                {{ target.get("at_least", 0) }} as at_least_count {{ "union all" if not loop.last }}
+                cast({{ bound["target"] }} as decimal(18, 4)) as target,
+                {{ bound.get("at_least", 0) }} as at_least_count {{ "union all" if not loop.last }}
         {%- endfor %}
     ),
     landed as (
