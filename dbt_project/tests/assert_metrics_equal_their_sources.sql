@@ -38,29 +38,32 @@ with
         where night_on >= (select window_from from clock) or family = 'retention'
     ),
     published as (
-        select metric, sum(numerator) as numerator, sum(denominator) as denominator from metrics group by metric
-    ),
-    cohorts as (
-        select retention, first_period, sum(returned_count) as returned_count, sum(cohort_size) as cohort_size
-        from {{ ref("retention_cohorts") }}
-        where is_complete
-        group by retention, first_period
+        select metric, night_on, sum(numerator) as numerator, sum(denominator) as denominator
+        from metrics
+        group by metric, night_on
     ),
     whole as (
         {%- for metric in metrics() %}
             {%- if "retention" in metric %}
                 select
                     {{ text_literal(metric["name"]) }} as metric,
-                    returned_count as numerator,
-                    cohort_size as denominator
-                from cohorts
-                where retention = {{ text_literal(metric["retention"]) }} and first_period = {{ metric["period"] }}
+                    ends_on as night_on,
+                    sum(returned_count) as numerator,
+                    sum(cohort_size) as denominator
+                from {{ ref("retention_cohorts") }}
+                where
+                    is_complete
+                    and retention = {{ text_literal(metric["retention"]) }}
+                    and first_period = {{ metric["period"] }}
+                group by ends_on
             {%- else %}
                 select
                     {{ text_literal(metric["name"]) }} as metric,
+                    night_on,
                     sum({{ metric["numerator"] }}) as numerator,
                     sum({{ metric["denominator"] or "cast(null as bigint)" }}) as denominator
                 from counts
+                group by night_on
                 {%- endif %} {{ "union all" if not loop.last }}
         {%- endfor %}
     ),
@@ -110,12 +113,12 @@ from sums
 inner join totals on sums.night_on = totals.night_on
 where {% for count in counts %} sums.{{ count }} <> totals.{{ count }} {{ "or" if not loop.last }} {%- endfor %}
 union all
-select cast(null as date) as night_on, 'loses rows: ' || whole.metric as problem
+select whole.night_on, 'loses rows: ' || whole.metric as problem
 from whole
-left join published on whole.metric = published.metric
+left join published on whole.metric = published.metric and whole.night_on = published.night_on
 where
-    coalesce(whole.numerator, 0) <> coalesce(published.numerator, 0)
-    or coalesce(whole.denominator, 0) <> coalesce(published.denominator, 0)
+    whole.numerator <> coalesce(published.numerator, 0)
+    or coalesce(whole.denominator, 0) <> coalesce(published.denominator, whole.denominator, 0)
 union all
 select period_on as night_on, 'is not the sum of its nights: ' || metric as problem
 from added

@@ -1,7 +1,7 @@
 {#- Retention is that of the users known tonight, so all of it is written anew; the rest follows from its night. -#}
 {{ windowed("case when family = 'retention' then cast('9999-12-31' as date) else night_on end") }}
 
-{%- set names = ["family", "metric", "label", "adds", "numerator", "denominator"] -%}
+{%- set names = ["family", "metric", "label", "adds", "needs", "numerator", "denominator"] -%}
 {%- set counted, retained = [], [] -%}
 {%- for metric in metrics() -%}
     {%- set texts = [
@@ -9,6 +9,7 @@
         text_literal(metric["name"]),
         text_literal(metric["label"]),
         text_literal(metric["adds"]),
+        text_literal(metric["needs"]),
     ] -%}
     {%- if "retention" in metric -%} {%- do retained.append((metric, texts)) -%}
     {%- else -%}
@@ -53,12 +54,26 @@ with
             chosen.metric,
             chosen.label,
             chosen.adds,
+            chosen.needs,
             cast(sum(cohorts.returned_count) as decimal(18, 2)) as numerator,
             cast(sum(cohorts.cohort_size) as decimal(18, 2)) as denominator
         from cohorts
         inner join chosen on cohorts.retention = chosen.retention and cohorts.first_period = chosen.first_period
         group by
-            cohorts.ends_on, cohorts.dimension, cohorts.value, chosen.family, chosen.metric, chosen.label, chosen.adds
+            cohorts.ends_on,
+            cohorts.dimension,
+            cohorts.value,
+            chosen.family,
+            chosen.metric,
+            chosen.label,
+            chosen.adds,
+            chosen.needs
+    ),
+    landed as (
+        select table_name, min(arrived_on) as first_on
+        from {{ ref("load_accounting") }}
+        where rows_kept > 0
+        group by table_name
     ),
     together as (
         select night_on, dimension, value, {{ names | join(", ") }}
@@ -69,17 +84,25 @@ with
     )
 
 select
-    night_on,
-    family,
-    metric,
-    label,
-    adds,
-    dimension,
-    value,
-    numerator,
-    denominator,
+    together.night_on,
+    together.family,
+    together.metric,
+    together.label,
+    together.adds,
+    together.dimension,
+    together.value,
+    together.numerator,
+    together.denominator,
     case
-        when adds = 'rate' then {{ ratio("numerator", "denominator", 18, 6) }} else cast(numerator as decimal(18, 6))
+        when together.adds = 'rate'
+        then {{ ratio("together.numerator", "together.denominator", 18, 6) }}
+        else cast(together.numerator as decimal(18, 6))
     end as metric_value
 from together
-where numerator <> 0 or denominator <> 0 or (dimension = 'total' and adds <> 'rate')
+left join landed on together.needs = landed.table_name and landed.first_on <= together.night_on
+where
+    together.numerator <> 0
+    or (
+        landed.table_name is not null
+        and (together.denominator <> 0 or (together.dimension = 'total' and together.adds <> 'rate'))
+    )
