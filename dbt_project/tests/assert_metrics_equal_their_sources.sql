@@ -42,20 +42,22 @@ with
         from metrics
         group by metric, night_on
     ),
+    cohorts as (
+        select retention, first_period, ends_on, sum(returned_count) as returned_count, sum(cohort_size) as cohort_size
+        from {{ ref("retention_cohorts") }}
+        where is_complete
+        group by retention, first_period, ends_on
+    ),
     whole as (
         {%- for metric in metrics() %}
             {%- if "retention" in metric %}
                 select
                     {{ text_literal(metric["name"]) }} as metric,
                     ends_on as night_on,
-                    sum(returned_count) as numerator,
-                    sum(cohort_size) as denominator
-                from {{ ref("retention_cohorts") }}
-                where
-                    is_complete
-                    and retention = {{ text_literal(metric["retention"]) }}
-                    and first_period = {{ metric["period"] }}
-                group by ends_on
+                    returned_count as numerator,
+                    cohort_size as denominator
+                from cohorts
+                where retention = {{ text_literal(metric["retention"]) }} and first_period = {{ metric["period"] }}
             {%- else %}
                 select
                     {{ text_literal(metric["name"]) }} as metric,
