@@ -77,6 +77,7 @@ class Shop:
 
     def __init__(self, compiled: dict[str, str], rows: list[Purchase], rules: dict[str, Any], tables: dict[str, Any]) -> None:
         self.con = duckdb.connect()
+        self.con.execute("attach ':memory:' as userops; use userops")  # where compiled SQL looks for its tables
         self.con.execute("create schema intermediate; create schema marts; create schema raw")
         self.con.execute("create table rows (user_id varchar, activity_on date, amount decimal(18,2), arrived_on date)")
         self.con.executemany("insert into rows values (?, ?, ?, ?)", rows)

@@ -130,11 +130,11 @@ def test_the_shipped_settings_are_not_far_off_a_story_that_is_not_theirs(as_ship
 
 @pytest.mark.soak
 def test_who_is_alive_is_told_apart_nearly_as_well_as_who_knows_the_parameters_can(known: Numbers) -> None:
-    """The oracle knows a buyer's own rate and chance: alive is (1 − q) e^(−λ silent) against q."""
+    """Among all who registered. The oracle knows a user's own rate and chance: alive is (1 − q) e^(−λ silent) against q, silent since the last order or the registration."""
     chance, rate = known["chance"], known["rate"]
     oracle = 1 / (1 + chance / (1 - chance) * np.exp(rate * known["silent"]))
     ours, best, silence = (auc(numbers, known["alive"]) for numbers in (known["said"], oracle, -known["silent"]))
     print(f"AUC of alive: ours {ours:.4f}, oracle {best:.4f}, silence alone {silence:.4f}")
-    assert ours >= 0.88
-    assert best - ours <= 0.07
-    assert ours - silence >= 0.02
+    assert ours >= 0.84
+    assert best - ours <= 0.08
+    assert ours - silence >= 0.04
