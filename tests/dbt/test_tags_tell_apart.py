@@ -20,7 +20,7 @@ from userops_pipeline.simulate import Settings, simulate
 
 FIRST, NIGHTS = date(2026, 1, 1), 50
 # Asked of the Complete Journey, in tests/flow/test_flow_published_numbers.py.
-NEEDS_A_YEAR = {"long_standing", "returned_buyer", "broad_shopper", "stock_up_shopper"}
+NEEDS_A_YEAR = {"near_downgrade", "long_standing", "returned_buyer", "broad_shopper", "stock_up_shopper"}
 
 
 @pytest.mark.soak

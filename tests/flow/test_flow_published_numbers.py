@@ -57,7 +57,7 @@ def test_the_complete_journey_is_accounted_for_to_the_cent(tmp_path: Path) -> No
         "select count(*), count(distinct user_id), sum(amount), sum(item_count) from user_orders"
     ).fetchall()
     assert (orders, households, sales, items) == (155848, 2469, Decimal("4596039.58"), 1469307)
-    for table in ("user_profile", "user_lifecycle", "user_tags", "user_rfm", "user_segments"):
+    for table in ("user_profile", "user_lifecycle", "user_tags", "user_rfm", "user_segments", "user_tier", "user_membership"):
         assert tables.execute(f"select count(*), count(distinct user_id) from {table}").fetchall() == [(2469, 2469)], table
     [(nights, stages_a_night)] = tables.execute(
         "select count(distinct night_on), min(stages) from (select night_on, count(*) as stages from lifecycle_flow_daily group by 1)"
@@ -66,7 +66,16 @@ def test_the_complete_journey_is_accounted_for_to_the_cent(tmp_path: Path) -> No
     assert tables.execute("select sum(exported) = sum(in_segment) from audience_sizes").fetchall() == [(True,)]  # members all, by post
     # What a year of purchases can tell apart; the other tags need what this shop does not deliver, and are told apart in the demo shop.
     told = {tag for (tag,) in tables.execute("select tag from tag_quality where holds_for = 'some'").fetchall()}
-    assert told >= {"long_standing", "returned_buyer", "broad_shopper", "stock_up_shopper", "frequent_buyer", "coupon_lover"}
+    assert told >= {
+        "near_upgrade",
+        "near_downgrade",
+        "long_standing",
+        "returned_buyer",
+        "broad_shopper",
+        "stock_up_shopper",
+        "frequent_buyer",
+        "coupon_lover",
+    }
 
 
 @pytest.mark.skipif(not (SHARED_DATA / "online_retail").is_dir(), reason="the Online Retail drops are not on this machine")
