@@ -107,9 +107,9 @@ def survival(published: Published) -> Iterator[Part]:
         "where dimension = 'total' order by survival, age_days"
     ):
         steps[name].append(SurvivalStep(age, share, lower, upper))
-    rules = {rule.name: rule for rule in published.rulebook.survivals}
+    ends = {rule.name: published.rulebook.churned_after(rule.activity) for rule in published.rulebook.survivals}
     for name, (label, users, churned, median, reason) in latest.items():
-        title, after = named(name, label), rules[name].churned_after_days if name in rules else None
+        title, after = named(name, label), ends.get(name)
         if not churned:
             yield Unknown(
                 Words(

@@ -582,7 +582,7 @@ def _survivals(rulebook: Rulebook) -> Iterator[Problem]:
 
 def _has_an_end(rulebook: Rulebook, rule: Rule, kind: str, activity: str) -> Iterator[Problem]:
     """What speaks of the churn of an activity finds its days declared."""
-    if activity in CHOICES["activity"] and not any(activity in rules.after_days for rules in rulebook.churn):
+    if activity in CHOICES["activity"] and rulebook.churned_after(activity) is None:
         yield _refuse(rule, kind, f"needs the days of silence that end '{activity}'; add them to after_days at user_churn_risk.")
 
 

@@ -499,6 +499,10 @@ class Rulebook(Frozen):
         """What a benefit's condition sees: an incentive with its campaign."""
         return {name: sql_type for name, sql_type in self.columns.get("int_benefit", {}).items() if name != "benefit"}
 
+    def churned_after(self, activity: str) -> int | None:
+        """Days of silence of an activity after which a user has churned; None where that is not declared."""
+        return next((rules.after_days[activity] for rules in self.churn if activity in rules.after_days), None)
+
     @property
     def day_measures(self) -> dict[str, str]:
         """Columns of int_user_day that can be added up over days."""
