@@ -59,13 +59,29 @@ with
         inner join purchases on invited.invitee_id = purchases.user_id
         group by invited.invitee_id
     ),
-    shared as (
-        select invited.invitee_id, min(greatest(own.from_on, theirs.from_on)) as shared_on
+    {#- Accounts of one person are seen on one device: the inviter's, or one that several of the invitees use. -#}
+    members as (
+        select inviter_id, inviter_id as user_id
         from invited
-        inner join devices as own on invited.inviter_id = own.user_id
-        inner join devices as theirs on invited.invitee_id = theirs.user_id and own.device_id = theirs.device_id
-        where invited.inviter_id <> invited.invitee_id
-        group by invited.invitee_id
+        union
+        select inviter_id, invitee_id as user_id
+        from invited
+    ),
+    seen as (
+        select members.inviter_id, members.user_id, devices.device_id, min(devices.from_on) as from_on
+        from members
+        inner join devices on members.user_id = devices.user_id
+        group by members.inviter_id, members.user_id, devices.device_id
+    ),
+    shared as (
+        select own.inviter_id, own.user_id, min(greatest(own.from_on, others.from_on)) as shared_on
+        from seen as own
+        inner join
+            seen as others
+            on own.inviter_id = others.inviter_id
+            and own.device_id = others.device_id
+            and own.user_id <> others.user_id
+        group by own.inviter_id, own.user_id
     ),
     screened as (
         select
@@ -88,7 +104,7 @@ with
         from invited
         left join activated on invited.invitee_id = activated.invitee_id
         left join bought on invited.invitee_id = bought.invitee_id
-        left join shared on invited.invitee_id = shared.invitee_id
+        left join shared on invited.inviter_id = shared.inviter_id and invited.invitee_id = shared.user_id
     )
 
 select
