@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable
 from datetime import date
@@ -10,53 +9,13 @@ from pathlib import Path
 
 import duckdb
 import pytest
-import yaml
+from published_tables import NIGHT, declared, published, section_of
 
 from userops_pipeline.core import generations, reasons, review
-from userops_pipeline.core.generations import CheckResult, PublishedTable
 from userops_pipeline.core.home import DBT_PROJECT_DIR, PACKAGE_DIR, Home, UserOpsError
 from userops_pipeline.core.pictures import Words
 from userops_pipeline.core.review.page import as_html
 from userops_pipeline.core.review.parts import Drawing, Published, Sentence, Table, Unknown, opened, section
-from userops_pipeline.core.rulebook import Rulebook, to_json
-
-NIGHT = date(2017, 12, 31)
-
-
-@functools.cache
-def declared() -> dict[str, dict[str, str]]:
-    """Type by column of every table that is published, as the YAML beside the models declares them."""
-    documents = [
-        yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-        for path in sorted((DBT_PROJECT_DIR / "models" / "marts").rglob("*.yml"))
-    ]
-    tables = [model for document in documents for model in document.get("models", [])]
-    tables += [table for document in documents for source in document.get("sources", []) for table in source["tables"]]
-    return {table["name"]: {column["name"]: column["data_type"] for column in table["columns"]} for table in tables}
-
-
-def published(home: Path, tables: dict[str, dict[str, str]], night: date = NIGHT, **rows: str) -> generations.Generation:
-    """A generation of these tables, without a row but those given as SQL by table."""
-    with duckdb.connect(":memory:") as warehouse:
-        warehouse.execute("create schema marts")
-        for name, columns in tables.items():
-            typed = ", ".join(f'"{column}" {data_type}' for column, data_type in columns.items())
-            warehouse.execute(f"create table marts.{name} ({typed})")
-            if name in rows:
-                warehouse.execute(f"insert into marts.{name} by name {rows[name]}")
-        return generations.publish(
-            Home(home),
-            warehouse,
-            tables=[PublishedTable("marts", name) for name in tables],
-            as_of=night,
-            window_from=night,
-            first_on=date(2017, 1, 1),
-            sources=["complete_journey"],
-            business_zone="America/New_York",
-            checks=[CheckResult(name="assert_something", passed=True), CheckResult(name="orders.fresh", passed=False, severity="warn")],
-            config_hash="c0ffee",
-            rulebook_json=to_json(Rulebook()),
-        )
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +29,6 @@ def publish(tmp_path: Path) -> Callable[..., generations.Generation]:
     """Publishes the tables whose rows are given, and `user_rfm`; there are no others."""
     known = declared()
     return lambda night=NIGHT, **rows: published(tmp_path, {name: known[name] for name in ("user_rfm", *rows)}, night, **rows)
-
-
-def section_of(page: str, name: str) -> str:
-    return page[page.index(f'<section id="{name}">') : page.index("</section>", page.index(f'<section id="{name}">'))]
 
 
 def test_a_generation_without_rows_gives_every_section_its_reason(empty: generations.Generation) -> None:
