@@ -251,9 +251,8 @@ def period_lifecycle(periods: Sequence[Period], *, grain: Words) -> Picture:
     canvas.axes.set_ylim(-1.08 * max(period.dormant for period in periods), 1.08 * max(*up, 1))
     canvas.axes.axhline(0, color=INK, linewidth=0.8)
     step = -(-len(periods) // 12)
-    canvas.axes.set_xticks(
-        list(places)[::step], [f"{period.begins_on:%Y-%m-%d}"[-5 if len(periods) < 60 else 0 :] for period in periods][::step]
-    )
+    months = all(period.begins_on.day == 1 for period in periods)
+    canvas.axes.set_xticks(list(places)[::step], [f"{period.begins_on:{'%Y-%m' if months else '%m-%d'}}" for period in periods][::step])
     canvas.axes.set_xlim(-0.6, len(periods) - 0.4)
     canvas.quiet(form=lambda value: f"{abs(value):,.0f}")
     canvas.legend([*(part[:2] for part in parts), (Words("dormant", "沉默"), CLAY)])

@@ -52,7 +52,7 @@ def retention_heat_map(cohorts: Sequence[Cohort], columns: Sequence[str], *, tit
     from matplotlib.colors import LinearSegmentedColormap
 
     crowded = len(cohorts) > MAX_WITH_NUMBERS
-    canvas = Canvas(title, subtitle, height=1.32 + (0.17 if crowded else 0.27) * max(len(cohorts), 1), sides=(0.21, 1 - MARGIN), foot=0.1)
+    canvas = Canvas(title, subtitle, height=1.32 + (0.17 if crowded else 0.27) * max(len(cohorts), 1), sides=(0.235, 1 - MARGIN), foot=0.1)
     if not cohorts:
         return canvas.empty(Words("No cohort has started yet.", "还没有群组。"))
     axes = canvas.axes
@@ -76,7 +76,7 @@ def retention_heat_map(cohorts: Sequence[Cohort], columns: Sequence[str], *, tit
             canvas.note(cohort.name, (canvas.margin, row), xycoords=("figure fraction", "data"), size=9)
             canvas.note(f"{cohort.size:,}", (0, row), (-8, 0), xycoords=("axes fraction", "data"), size=9, color=SOFT, ha="right")
         for column in np.flatnonzero(~np.isnan(shares[row])).tolist() if not crowded and len(columns) <= MAX_WITH_NUMBERS else ():
-            color = SOFT if not done[row, column] or column == 0 else "white" if depth[row, column] > 0.6 else INK
+            color = SOFT if not done[row, column] or column == 0 else "white" if depth[row, column] > 0.75 else INK
             axes.text(column, row, f"{100 * shares[row, column]:.0f}", ha="center", va="center", size=8.5, color=color)
     axes.set_xlim(-0.5, len(columns) - 0.5)
     axes.set_ylim(len(cohorts) - 0.5, -0.5)

@@ -10,15 +10,19 @@ from collections.abc import Iterator
 from typing import Any
 
 from userops_pipeline.core import pictures, reasons
-from userops_pipeline.core.pictures import Cohort, Curve, SurvivalStep, Words, named
+from userops_pipeline.core.pictures import Cohort, Curve, SurvivalStep, Words, joined, named
 from userops_pipeline.core.review.parts import Drawing, Part, Published, Unknown, section
 
 COHORTS_SHOWN = {"day": 42, "week": 14, "month": 14}
+LEAST_COHORT = 10  # users; a share of fewer is noise, and shows single users. They are in the mean
 GRAINS = {"day": Words("days", "天"), "week": Words("weeks", "周"), "month": Words("months", "月")}
 KINDS = {
     "on_period": Words("came back in that period", "在该期回访"),
     "on_or_after": Words("came back in that period or later", "在该期或之后回访"),
 }
+
+
+ENTRIES = {"first_time": Words("first start only", "仅首次进入"), "recurring": Words("every start", "每次进入")}
 
 
 @section(
@@ -46,16 +50,19 @@ def retention(published: Published) -> Iterator[Part]:
     ):
         cohorts[row[:5]][row[5]].append(row[6:])
     for (name, label, grain, kind, entry), by_start in cohorts.items():
-        starts = sorted(by_start)[-COHORTS_SHOWN[grain] :]
-        periods = sorted({period for start in starts for _, period, _, _ in by_start[start]})
+        known = sorted(start for start in by_start if by_start[start][0][0] >= LEAST_COHORT)
+        starts = known[-COHORTS_SHOWN[grain] :]
+        periods = sorted({period for start in by_start for _, period, _, _ in by_start[start]})
         if len(periods) < 2:
             yield Unknown(Words(f"{named(name).en}: no cohort is a whole period old", f"{label}：还没有满一期的群组"))
             continue
         title = Words(f"{named(name).en}, by {grain} of start", f"{label}，按{GRAINS[grain].zh}")
-        said = Words(
-            f"share that {KINDS[kind].en}, in %; {'first start only' if entry == 'first_time' else 'every start'}",
-            f"{KINDS[kind].zh}的比例（%）；{'仅首次进入' if entry == 'first_time' else '每次进入'}",
-        )
+        said = Words(f"share that {KINDS[kind].en}, in %", f"{KINDS[kind].zh}的比例（%）")
+        said = joined(said, ENTRIES[entry], by=("; ", "；"))
+        if len(known) < len(by_start):
+            said = joined(
+                said, Words(f"cohorts of fewer than {LEAST_COHORT} left out", f"不足 {LEAST_COHORT} 人的群组不列"), by=("; ", "；")
+            )
         rows = [_mean(name, periods, means)] if any((name, period) in means for period in periods) else []
         for start in starts:
             cells = {period: (share, done) for _, period, share, done in by_start[start]}
@@ -68,6 +75,9 @@ def retention(published: Published) -> Iterator[Part]:
                     [bool(done) for _, done in found],
                 )
             )
+        if not rows:
+            yield Unknown(Words(f"{named(name).en}: no cohort of {LEAST_COHORT} users yet", f"{label}：还没有满 {LEAST_COHORT} 人的群组"))
+            continue
         heat = pictures.retention_heat_map(rows, [str(period) for period in periods], title=title, subtitle=said)
         yield Drawing(f"retention_{name}", heat)
 
