@@ -7,6 +7,7 @@ Must not know what is drawn. matplotlib is imported inside the functions, becaus
 from __future__ import annotations
 
 import base64
+import functools
 import html
 import io
 import re
@@ -64,6 +65,16 @@ class Picture:
         return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 
     def _svg(self, both: Callable[[str, str, str], str]) -> str:
+        def translated(found: re.Match[str]) -> str:
+            style, text = found.groups()
+            zh = self.chinese.get(html.unescape(text))
+            return found.group() if not zh else both(style, text, html.escape(zh, quote=False))
+
+        return re.sub(r"<text ([^>]*)>([^<]*)</text>", translated, self._drawn)
+
+    @functools.cached_property
+    def _drawn(self) -> str:
+        """The figure as matplotlib writes it, in English, without all that names a program, a time or a group."""
         import matplotlib
 
         buffer = io.StringIO()
@@ -77,13 +88,6 @@ class Picture:
             f'<svg role="img" aria-label="{html.escape(self.title.en)}" viewBox="0 0 {width} {height}" width="{width}" height="{height}">'
         )
         drawn = head + drawn[drawn.index(">") + 1 :]
-
-        def translated(found: re.Match[str]) -> str:
-            style, text = found.groups()
-            zh = self.chinese.get(html.unescape(text))
-            return found.group() if not zh else both(style, text, html.escape(zh, quote=False))
-
-        drawn = re.sub(r"<text ([^>]*)>([^<]*)</text>", translated, drawn)
         drawn = re.sub(r' d="[^"]*"', lambda path: re.sub(r"\d+\.\d{3,}", lambda found: f"{float(found.group()):.2f}", path.group()), drawn)
         return re.sub(r"\s*\n\s*", "\n", drawn).strip()
 
