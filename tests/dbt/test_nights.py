@@ -416,6 +416,13 @@ def test_the_scorecard_says_what_cannot_be_measured(at_once: tuple[Path, Path]) 
     assert {status for _, on, status, _, _ in cards if on != FIRST_ON} <= {"on_track", "at_risk", "not_measurable"}
 
 
+def test_every_unit_test_of_a_model_passes(at_once: tuple[Path, Path], tmp_path: Path) -> None:
+    """The nightly build leaves them out: they say nothing of a night's data."""
+    ran = run_dbt(at_once[0], "test", "--select", "test_type:unit", target=tmp_path).result.results
+    assert len(ran) > 50
+    assert {str(row.status) for row in ran} == {"pass"}
+
+
 BAD_CASES = {
     "assert_one_stage_per_user_and_night": "delete from marts.user_lifecycle_history where user_id = 'u1'",
     "assert_spells_neither_overlap_nor_gap": "update marts.user_lifecycle_history set from_on = from_on + 1 where to_on is null",

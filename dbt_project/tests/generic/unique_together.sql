@@ -4,19 +4,17 @@
 -#}
 {% test unique_together(model, columns, recomputed_by=none) %}
     {%- if recomputed_by %}
-    with
-        recomputed as (
-            select distinct {{ columns | join(", ") }}
-            from {{ model }}
-            where {{ recomputed_by }} >= (select sessions_from from {{ ref("int_clock") }})
-        )
+        with
+            recomputed as (
+                select distinct {{ columns | join(", ") }}
+                from {{ model }}
+                where {{ recomputed_by }} >= (select sessions_from from {{ ref("int_clock") }})
+            )
 
-    select {{ columns | join(", ") }}, count(*) as row_count
-    from {{ model }}
-    inner join recomputed using ({{ columns | join(", ") }})
-    {%- else %}
-    select {{ columns | join(", ") }}, count(*) as row_count
-    from {{ model }}
+        select {{ columns | join(", ") }}, count(*) as row_count
+        from {{ model }}
+        inner join recomputed using ({{ columns | join(", ") }})
+    {%- else %} select {{ columns | join(", ") }}, count(*) as row_count from {{ model }}
     {%- endif %}
     group by {{ columns | join(", ") }}
     having count(*) > 1

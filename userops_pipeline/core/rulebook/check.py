@@ -688,24 +688,33 @@ def _value(rulebook: Rulebook) -> Iterator[Problem]:
     rules = rulebook.value
     if rules is None:
         return
-    at = {"file": rulebook.files[scored.USERS], "rule": f"settings of {scored.USERS}"}
+    file, rule = rulebook.files[scored.USERS], f"settings of {scored.USERS}"
     for band in rules.bands:
         if not NAME.fullmatch(band.name) or not band.label:
-            yield Problem(**at, sentence=f"the band '{band.name[:60]}' needs a name of lower-case letters, digits and _, and a label.")
+            yield Problem(
+                file=file, rule=rule, sentence=f"the band '{band.name[:60]}' needs a name of lower-case letters, digits and _, and a label."
+            )
     for above, below in itertools.pairwise(rules.bands):
         if below.alive_from >= above.alive_from:
             yield Problem(
-                **at, sentence=f"the band '{below.name}' can never be reached: it begins at {below.alive_from}, not below '{above.name}'."
+                file=file,
+                rule=rule,
+                sentence=f"the band '{below.name}' can never be reached: it begins at {below.alive_from}, not below '{above.name}'.",
             )
     if len({band.name for band in rules.bands}) < len(rules.bands):
-        yield Problem(**at, sentence="two bands have the same name; rename one of them.")
+        yield Problem(file=file, rule=rule, sentence="two bands have the same name; rename one of them.")
     if rules.bands[-1].alive_from > 0:
-        yield Problem(**at, sentence=f"the last band, '{rules.bands[-1].name}', must catch everybody left; write `alive_from: 0`.")
+        yield Problem(
+            file=file, rule=rule, sentence=f"the last band, '{rules.bands[-1].name}', must catch everybody left; write `alive_from: 0`."
+        )
     if rules.min_repeat_buyers > rules.min_buyers:
-        yield Problem(**at, sentence="min_repeat_buyers is above min_buyers, but repeat buyers are some of the buyers; lower it.")
+        yield Problem(
+            file=file, rule=rule, sentence="min_repeat_buyers is above min_buyers, but repeat buyers are some of the buyers; lower it."
+        )
     if rules.model == "bg_nbd" and rules.origin == "registration":
         yield Problem(
-            **at,
+            file=file,
+            rule=rule,
             is_warning=True,
             sentence="bg_nbd with `origin: registration` takes everybody who has not bought for alive for certain, and gives them no score; "
             "take mbg_nbd, in which users may be lost at the registration already.",
