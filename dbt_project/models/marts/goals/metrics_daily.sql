@@ -24,7 +24,7 @@
 {%- endfor %}
 
 with
-    clock as (select window_from from {{ ref("int_clock") }}),
+    clock as (select window_from, first_on from {{ ref("int_clock") }}),
     counts as (
         select night_on, dimension, value, {{ (counts_of_users() + counts_of_metrics()) | join(", ") }}
         from {{ ref("metric_counts_daily") }}
@@ -99,7 +99,9 @@ select
         else cast(together.numerator as decimal(18, 6))
     end as metric_value
 from together
-left join landed on together.needs = landed.table_name and landed.first_on <= together.night_on
+cross join clock
+left join
+    landed on together.needs = landed.table_name and landed.first_on <= greatest(together.night_on, clock.first_on)
 where
     together.numerator <> 0
     or (
