@@ -374,7 +374,7 @@ def told(con: duckdb.DuckDBPyConnection, metric: str, grain: str, dimension: str
     return {key: float(answer) for key, answer in answers.items() if answer is not None}
 
 
-def test_metricflow_answers_the_numbers_of_metrics_daily(at_once: tuple[Path, Path]) -> None:
+def test_metricflow_answers_the_numbers_of_metrics_daily(at_once: tuple[Path, Path], semantic_manifest: str) -> None:
     """Every metric in total by day, week and month, and by channel, asked of the semantic models over the published tables."""
     from metricflow.engine.metricflow_engine import MetricFlowEngine
     from metricflow.protocols.sql_client import SqlEngine
@@ -385,10 +385,8 @@ def test_metricflow_answers_the_numbers_of_metrics_daily(at_once: tuple[Path, Pa
     class Client:
         sql_engine_type, sql_plan_renderer = SqlEngine.DUCKDB, DuckDbSqlPlanRenderer()
 
-    path, compiled = at_once
-    semantic_manifest = (compiled.parents[2] / "semantic_manifest.json").read_text(encoding="utf-8")
     engine = MetricFlowEngine(SemanticManifestLookup(parse_manifest_from_dbt_generated_manifest(semantic_manifest)), Client())
-    with duckdb.connect(str(path), read_only=True) as con:
+    with duckdb.connect(str(at_once[0]), read_only=True) as con:
         metrics = con.execute("select distinct metric, family from marts.metrics_daily order by all").fetchall()
         assert len(metrics) > 20
         for metric, family in metrics:
