@@ -765,7 +765,6 @@ REFUSED: list[tuple[str, Change, str, str]] = [
     ("a step nobody looked at", key_behaviour("chosen", count=5), "key behaviour second_order", "no candidate"),
     ("a step of no behaviour", key_behaviour("chosen", behaviour="purchas"), "key behaviour second_order", "did you mean 'purchase'?"),
     ("a step without a label", key_behaviour("chosen", label=""), "key behaviour second_order", "has no label"),
-    ("no end of life", survival_change(churned_after_days=0), "survival active_life", "needs churned_after_days"),
     ("unknown family", metric_change("revenue", family="revenues"), "metric revenue", "did you mean 'revenue'?"),
     ("unknown roll-up", metric_change("revenue", adds="sum"), "metric revenue", "one of count, rate, stock"),
     ("unknown need", metric_change("revenue", needs="order"), "metric revenue", "did you mean 'orders'?"),

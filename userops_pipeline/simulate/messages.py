@@ -166,6 +166,7 @@ class Messages:
         pressure = self.pressure[users]
         keen = population.openness[users] * np.exp(-FATIGUE * pressure)
         keen = np.where(population.left_at[users] < season.starts[day], 0.05 * keen, keen)
+        keen[population.is_invited_fraud[users]] = 0  # accounts nobody uses
         sent = day * DAY + np.floor(rng.uniform(9.0, 19.0)) * 3600 + rng.uniform(0, 1800, count)
         delivered = rng.random(count) < DELIVERED[channel]
         seen = OPENED[channel] > 0
