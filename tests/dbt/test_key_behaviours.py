@@ -134,18 +134,21 @@ def test_what_brings_users_back_ranks_first_and_what_goes_with_it_only_correlate
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("seed", range(21, 33))
-def test_seldom_is_a_behaviour_called_a_key_that_is_none(
-    seed: int, tmp_path: Path, compiled: dict[str, str], models: dict[str, dict[str, Any]]
+def test_in_shop_after_shop_the_cause_is_first_and_seldom_does_another_hold(
+    tmp_path: Path, compiled: dict[str, str], models: dict[str, dict[str, Any]]
 ) -> None:
-    """In any shop the cause holds, and of what holds or hinders one in twenty is let through by the declared rate."""
-    simulate(Settings(20_000, NIGHTS, seed=seed, out=tmp_path, start=FIRST_ON, events_per_user=45, orders_per_user=1))
-    is_cause = causes(tmp_path, models, "visit_effect")
-    with duckdb.connect() as con:
-        tables(con, tmp_path, FIRST_ON + timedelta(days=NIGHTS - 1))
-        rows = [row for row in ranked(con, compiled) if row["outcome"] == "retained" and row["behaviour"] in is_cause]
-    held = [row for row in rows if row["verdict"] == "holds"]
-    print(seed, [(row["behaviour"], row["done_count"], row["within_days"], row["place"]) for row in held])
-    assert any(is_cause[row["behaviour"]] for row in held)
-    assert is_cause[min(held, key=lambda row: row["place"])["behaviour"]]
-    assert len([row for row in held if not is_cause[row["behaviour"]]]) <= 2
+    """Twelve shops. Of what holds one in twenty may be chance by the declared rate; in a shop as small as these a cause may stay unseen."""
+    found: list[bool] = []
+    held: list[bool] = []
+    for seed in range(21, 33):
+        simulate(Settings(20_000, NIGHTS, seed=seed, out=tmp_path, start=FIRST_ON, events_per_user=45, orders_per_user=1))
+        is_cause = causes(tmp_path, models, "visit_effect")
+        with duckdb.connect() as con:
+            tables(con, tmp_path, FIRST_ON + timedelta(days=NIGHTS - 1))
+            rows = [row for row in ranked(con, compiled) if row["outcome"] == "retained" and row["behaviour"] in is_cause]
+        shown = [is_cause[row["behaviour"]] for row in rows if row["verdict"] == "holds"]  # in the order of their place
+        found.append(bool(shown) and shown[0])
+        held += shown
+    print(f"the cause is first in {sum(found)} of {len(found)} shops; {len(held) - sum(held)} of {len(held)} that hold are no cause")
+    assert sum(found) >= 10
+    assert len(held) - sum(held) <= max(1, len(held) // 20)
