@@ -24,7 +24,7 @@ POINTS = (
     *("publish:after_files", "publish:after_rename", "publish:after_symlink", "publish:after_views", "publish:after"),
     *("deliver:after_plan", "deliver:before_send", "deliver:after_send", "deliver:after_ack"),
 )
-BEFORE_READERS_SEE = ("land:after", "conform:after_files", "build:after_dbt")
+BEFORE_READERS_SEE = ("land:after", "conform:after_files")
 
 
 def exported(home: Path, list_name: str) -> set[str]:

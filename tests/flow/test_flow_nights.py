@@ -42,9 +42,6 @@ def test_nights_one_by_one_are_one_backfill_and_the_same_night_twice_changes_and
     assert "rebuilding this night only" in ended.said
     assert set(calls(home)) == {0}
 
-    shop.nightly(home, EVE)
-    assert content(home) == on_the_eve, "a past night, rebuilt from a later warehouse"
-
 
 def calls(home: Path) -> list[int]:
     """Batches handed to the tools by the latest delivery of each list."""

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from flow_harness import KILLED, LAST, Commands, FlowShop, Reader, Shelf, content, current_id, listening
+from flow_harness import EVE, KILLED, LAST, Commands, FlowShop, Reader, Shelf, content, current_id, listening
 from test_flow_killed import POINTS, exported, written_twice
 
 pytestmark = pytest.mark.soak
@@ -61,6 +61,12 @@ def test_a_split_of_nights_is_one_backfill_for_many_splits(shop: FlowShop, shelf
             shop.backfill(home, night, last, "--dry-run")
             night = last + timedelta(days=1)
         assert content(home) == wanted
+
+
+def test_a_past_night_is_rebuilt_from_a_later_warehouse(shop: FlowShop, clean: Path) -> None:
+    on_the_eve = content(clean, EVE)
+    shop.nightly(clean, EVE)
+    assert content(clean) == on_the_eve
 
 
 @pytest.mark.parametrize("point", POINTS)

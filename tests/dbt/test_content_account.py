@@ -1,4 +1,4 @@
-"""A content account through the whole flow: events and no orders fill the tables a shop has, with the same words for the same things.
+"""A content account in every model: events and no orders fill the tables a shop has, with the same words for the same things.
 
 Add here when a kind of business without orders needs something of the counts or habits. Must not need a model of its own.
 """
@@ -11,18 +11,31 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from flow_harness import Commands
+
+from tests.dbt_runs import run_dbt
+from userops_pipeline.core.conform import conform
+from userops_pipeline.core.home import Home
+from userops_pipeline.core.landing import land, nights_between
+from userops_pipeline.core.source import load_source
+from userops_pipeline.core.warehouse import finish_build, prepare_build
 
 FOLDER = Path(__file__).parent / "content_account"
 
 
 @pytest.fixture(scope="module")
-def account(commands: Commands, tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
-    home = tmp_path_factory.mktemp("account")
-    ended = commands.start(home, "backfill", source=FOLDER).wait()
-    assert ended.code == 0, ended
-    with duckdb.connect(str(home / "published" / "userops.duckdb"), read_only=True) as published:
-        yield published
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Every table, with every data test passed."""
+    home, source = Home(tmp_path_factory.mktemp("account")), load_source(str(FOLDER))
+    assert source.last_night is not None
+    nights = nights_between(source.first_night, source.last_night)
+    land(home, source, nights)
+    conform(home, source, nights)
+    prepare_build(home, [source], nights[-1])
+    run_dbt(home.warehouse, "build", "--exclude", "resource_type:unit_test", target=home.dbt_target)
+    finish_build(home, nights[-1])
+    with duckdb.connect(str(home.warehouse), read_only=True) as built:
+        built.execute("set schema = 'marts'")
+        yield built
 
 
 def by_night(account: duckdb.DuckDBPyConnection, columns: str) -> dict[date, tuple[int, ...]]:
