@@ -1,4 +1,5 @@
--- One row per support contact, on the night of its last change. The shop asks for 1 to 5; the contract's scale ends at 10.
+-- One row per support contact, on the night of its last change. The shop asks for 1 to 5; the contract's scale ends
+-- at 10.
 select
     id as ticket_id,
     user_no as user_id,

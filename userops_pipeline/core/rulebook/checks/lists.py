@@ -1,0 +1,160 @@
+"""Tags, segments and the lists made of them: what nobody can ever enter, what must not be asked, who may be written to.
+
+Add a check of these here. Must not know how a tool is reached.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+from userops_pipeline.core import contract
+from userops_pipeline.core.rulebook.checks.judging import faults_of, refuse, sound, warn
+from userops_pipeline.core.rulebook.condition import Typist, columns_in, contradiction, guard, texts_compared_with
+from userops_pipeline.core.rulebook.model import LIST_MODEL, ContactList, Problem, Rule, Rulebook, Segment, Tag, closest
+
+PRECEDENCES = ("manual", "rule")
+MODES = ("mirror", "additive", "enrich")
+MATCH_KEYS = ("user_id", "email", "phone", "contact_point")
+CONTACT_FIELDS = ("contact_point", "email", "phone", "name")
+STAGE_COLUMN = "stage"
+
+
+def tags(rulebook: Rulebook, typist: Typist) -> Iterator[Problem]:
+    yield from sound(typist, rulebook.tags, "tag")
+    for tag in rulebook.tags:
+        for key in ("family", "owner"):
+            if not getattr(tag, key):
+                yield refuse(tag, "tag", f"has no {key}; say who answers for it and where it belongs.")
+        if tag.precedence not in PRECEDENCES:
+            yield refuse(
+                tag, "tag", f"has the precedence '{tag.precedence[:60]}'; say {' or '.join(PRECEDENCES)}: whose word counts first."
+            )
+        yield from _known_stages(rulebook, tag, "tag", tag.when, rulebook.tag_columns)
+        yield from _reasoned(rulebook, tag, "tag", [tag.when])
+
+
+def _reasoned(rulebook: Rulebook, rule: Tag | Segment, kind: str, conditions: Iterable[str]) -> Iterator[Problem]:
+    """A rule over what people are, not what they did, says what for and with what right."""
+    columns = rulebook.tag_columns if isinstance(rule, Tag) else rulebook.state_columns
+    readable = [condition for condition in conditions if not guard(condition, columns)]
+    used = [name for condition in readable for name in columns_in(condition) if name in rulebook.sensitive]
+    missing = [key for key in ("purpose", "basis") if not getattr(rule, key).strip()]
+    if used and missing:
+        yield refuse(
+            rule,
+            kind,
+            f"uses the sensitive column '{used[0]}' without {' and '.join(missing)}; declare both (what it is for, and on what basis the shop "
+            "may use it), or leave the column out.",
+        )
+
+
+def _known_stages(rulebook: Rulebook, rule: Rule, kind: str, condition: str, columns: Collection[str]) -> Iterator[Problem]:
+    if guard(condition, dict.fromkeys(columns, "")):
+        return
+    for column, what, rules in (
+        (STAGE_COLUMN, "stage", rulebook.stages),
+        ("plan_state", "plan state", rulebook.plan_states),
+        ("tier", "tier", rulebook.tiers),
+        ("level", "level", rulebook.levels),
+    ):
+        names = [each.name for each in rules]
+        for text in texts_compared_with(condition, column):
+            if text not in names:
+                yield refuse(rule, kind, f"asks for the {what} '{text}', which does not exist{closest(text, names) or '.'}")
+
+
+def segments(rulebook: Rulebook, typist: Typist) -> Iterator[Problem]:
+    names = [segment.name for segment in rulebook.segments]
+    exported = {each.segment for each in rulebook.lists}
+    used = {step.segment for segment in rulebook.segments for step in segment.steps}
+    for segment in rulebook.segments:
+        if not segment.owner:
+            yield refuse(segment, "segment", "has no owner; say who answers for it.")
+        if not segment.include:
+            yield refuse(segment, "segment", "has no include step; write `include: ['true']` for a segment that begins with everybody.")
+        faults: list[Problem] = []
+        for key, steps in (("include", segment.include), ("exclude", segment.exclude)):
+            for number, step in enumerate(steps, 1):
+                if (step.when is None) == (step.segment is None):
+                    faults.append(refuse(segment, "segment", f"{key} step {number} must be one condition or one {{segment: name}}."))
+                elif step.segment is not None and step.segment not in names:
+                    near = closest(step.segment, names)
+                    faults.append(
+                        refuse(
+                            segment, "segment", f"{key} step {number} names the segment '{step.segment}', which does not exist{near or '.'}"
+                        )
+                    )
+                elif step.when is not None:
+                    faults += faults_of(typist, segment, "segment", step.when, f"{key} step {number}")
+                    faults += _known_stages(rulebook, segment, "segment", step.when, typist.columns)
+        yield from faults
+        yield from _reasoned(rulebook, segment, "segment", [step.when for step in segment.steps if step.when])
+        if path := _way_back(rulebook, segment):
+            yield refuse(segment, "segment", f"is defined by itself ({' → '.join(path)}); take one of these steps out.")
+        elif not faults and (sentence := _impossible(segment)):
+            yield refuse(segment, "segment", sentence)
+        if segment.name not in exported | used:
+            yield warn(segment, "segment", "is exported by no list; add an exposure or take it out.")
+
+
+def _way_back(rulebook: Rulebook, start: Segment) -> list[str] | None:
+    """The chain of references that leads from a segment back to itself."""
+    waiting = [[start.name]]
+    visited: set[str] = set()
+    while waiting:
+        path = waiting.pop(0)
+        segment = rulebook.segment(path[-1])
+        for step in segment.steps if segment else ():
+            if step.segment == start.name:
+                return [*path, start.name]
+            if step.segment is not None and step.segment not in visited:
+                visited.add(step.segment)
+                waiting.append([*path, step.segment])
+    return None
+
+
+def _impossible(segment: Segment) -> str | None:
+    if both := {step.segment for step in segment.include} & {step.segment for step in segment.exclude} - {None}:
+        return f"the segment '{min(filter(None, both))}' is both required and excluded, so nobody is left."
+    return contradiction([step.when for step in segment.include if step.when], [step.when for step in segment.exclude if step.when])
+
+
+def lists(rulebook: Rulebook, known_tools: Collection[str]) -> Iterator[Problem]:
+    consents = contract.tables()["consents"]
+    segments = [segment.name for segment in rulebook.segments]
+    fields = [
+        *itertools.chain.from_iterable(rulebook.columns[model] for model in ("user_profile", "user_lifecycle", "user_tags")),
+        *CONTACT_FIELDS,
+    ]
+    for each in rulebook.lists:
+        yield from _one_of(each, "tool", each.tool, sorted(known_tools))
+        yield from _one_of(each, "segment", each.segment, segments)
+        yield from _one_of(each, "mode", each.mode, MODES)
+        yield from _one_of(each, "match_key", each.match_key, MATCH_KEYS)
+        yield from _one_of(each, "channel", each.channel, consents.column("channel").known)
+        yield from _one_of(each, "purpose", each.purpose, consents.column("purpose").known)
+        for tool_field, column in each.fields.items():
+            if column not in fields:
+                yield refuse(
+                    each,
+                    "list",
+                    f"fills the field '{tool_field}' from '{column}', which is no column a list may carry{closest(column, fields) or '.'}",
+                )
+        if not 0 < each.max_removed_share <= 1:
+            yield refuse(
+                each, "list", "max_removed_share must lie above 0 and not above 1; 0.5 stops a list that would lose more than half."
+            )
+        if not each.depends_on_audiences:
+            yield refuse(each, "list", f"does not depend on ref('{LIST_MODEL}'), so the lineage ends before it; add it to depends_on.")
+
+
+def _one_of(each: ContactList, key: str, value: str, known: Sequence[str]) -> Iterator[Problem]:
+    if not value:
+        yield refuse(each, "list", f"has no {key}; say which: {', '.join(known)}.")
+    elif value not in known:
+        yield refuse(
+            each,
+            "list",
+            f"names the {key} '{value[:60]}', which does not exist{closest(value, known) or '; known are ' + ', '.join(known) + '.'}",
+        )
