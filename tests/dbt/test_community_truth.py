@@ -17,6 +17,7 @@ from userops_pipeline.core import contract
 from userops_pipeline.core.warehouse import EVERYTHING
 from userops_pipeline.simulate import Settings, simulate
 
+pytestmark = pytest.mark.soak  # a community simulated and built: dear
 NIGHTS = 40  # less than any window, so that everything counts
 FIRST_ON = date(2026, 1, 1)
 COLUMNS = {

@@ -282,15 +282,13 @@ def at_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_nights_in_any_split_give_the_same_tables(at_once: tuple[Path, Path], tmp_path: Path) -> None:
     path = tmp_path / "userops.duckdb"
     open_shop(path)
-    build(path, as_of=30, window_from=None)
-    build(path, as_of=31, window_from=31)
+    build(path, as_of=31, window_from=None)
     before = tables(path)
     build(path, as_of=32, window_from=25)  # a late order
     assert tables(path) != before
     build(path, as_of=31, window_from=25)  # a past night again: what came later is gone
     assert tables(path) == before
-    build(path, as_of=36, window_from=-150)  # an order from before the first night
-    build(path, as_of=39, window_from=2)  # the rest at once, back to the order that changed
+    build(path, as_of=39, window_from=-150)  # the rest at once, back to an order from before the first night
     assert tables(path) == tables(at_once[0])
     assert tables(path)["marts.user_lifecycle_history"][0] > 8
     with duckdb.connect(str(path), read_only=True) as con:  # the shop has every move there is

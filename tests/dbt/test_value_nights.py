@@ -162,7 +162,13 @@ def new_shop(compiled_as: Any, manifest: dict[str, Any], rows: list[Purchase]) -
     yield make
 
 
-@pytest.mark.parametrize(("settings", "begun"), [(PAPERS, date(2026, 2, 20)), (SETTINGS[1], date(2026, 4, 27))], ids=["papers", "sign_ups"])
+@pytest.mark.parametrize(
+    ("settings", "begun"),
+    [
+        pytest.param(PAPERS, date(2026, 2, 20), id="papers"),
+        pytest.param(SETTINGS[1], date(2026, 4, 27), id="sign_ups", marks=pytest.mark.soak),
+    ],
+)
 def test_nights_in_any_split_give_the_same_fits_and_scores(new_shop: Any, settings: tuple[str, str], begun: date) -> None:
     whole = new_shop(settings)
     whole.build(LAST, None)
