@@ -28,7 +28,7 @@ demo: setup ## a simulated shop with every table filled: 20,000 users, 120 night
 	$(BIN)/userops --home data/demo summary
 
 test: setup ## the tests
-	$(BIN)/python -m pytest -n logical --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n logical --no-loadscope-reorder
 
 ui: setup ## the Dagster UI on localhost:3000
 	$(BIN)/userops ui

@@ -6,18 +6,27 @@ Must not hold a fixture: what tests share lives in their own folder.
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
-REAL_DATA = "test_flow_published_numbers.py"
+import pytest
+from xdist.scheduler import LoadFileScheduling
+
+REAL_DATA = "test_flow_published_numbers.py"  # has homes of its own
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of the flow share shops that take minutes to build, so one process builds them once; they begin, since they take longest.
-
-    Real data have homes of their own: whoever is free takes them next.
-    """
-    for item in items:
-        folder, file = item.path.parent.name, item.path.name
-        shares = folder == "flow" and file != REAL_DATA
-        item.add_marker(pytest.mark.xdist_group("flow" if shares else f"{folder}/{file}"))
+    """Tests of the flow begin, since they take longest; then those of real data."""
     items.sort(key=lambda item: (item.path.parent.name != "flow", item.path.name == REAL_DATA))
+
+
+class OneProcessForTheFlow(LoadFileScheduling):
+    """A file to a process, and all files that share the shops of the flow to one, which builds them once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "flow" if "/flow/" in file and not file.endswith(REAL_DATA) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessForTheFlow:
+    """xdist's own groups are names it adds to a test's id, which pytest 9.2 has no place for."""
+    return OneProcessForTheFlow(config, log)
