@@ -47,10 +47,10 @@ OURS = {
     "purchases": "ours.marts.user_orders",
 }
 # Columns nobody is asked for. What a user declared is read from the history of identities, known night by night; contestants are given users
-# resolved, so they could only copy these. What rules of ours earn or ask for (points, refunds taken off them, the next step) is more work for
-# ours alone. Any other column that ours gain is a difference until every contestant makes it.
+# resolved, so they could only copy these. What rules of ours earn, learn or ask for (points, refunds taken off them, the next step, plans, the
+# gaps learned from a category's purchases) is more work for ours alone. Any other column that ours gain is a difference until every contestant makes it.
 OURS_ALONE = {
-    "user_days": ("purchase_refund_amount",),
+    "user_days": ("plan_order_count", "purchase_refund_amount"),
     "features": (
         "gender",
         "age",
@@ -67,6 +67,14 @@ OURS_ALONE = {
         "point_count_365d",
         "point_count",
         "next_key_behaviour",
+        "plan_order_count",
+        "days_since_plan_order",
+        "has_plan",
+        "days_to_trial_end",
+        "usual_gap_days",
+        "late_gap_days",
+        "long_gap_days",
+        "overdue_gap_days",
     ),
 }
 RESULTS = PROJECT_DIR / "data" / "bench"
