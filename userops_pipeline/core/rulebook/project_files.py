@@ -14,6 +14,8 @@ import yaml
 from userops_pipeline.core.rulebook.model import Problem
 
 OTHERS_FOLDERS = {"target", "dbt_packages", "logs"}
+# libyaml where PyYAML was built with it, as its wheels are: every night reads every file, and this is ten times as quick.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def check_yaml_files(project_dir: Path) -> list[Problem]:
@@ -37,10 +39,10 @@ def _yaml_files(project_dir: Path) -> list[Path]:
 def _check_file(path: Path, file: str) -> list[Problem]:
     try:
         text = path.read_text(encoding="utf-8")
-        refused = [_event_problem(event, file) for event in yaml.parse(text, Loader=yaml.SafeLoader)]
+        refused = [_event_problem(event, file) for event in yaml.parse(text, Loader=LOADER)]
         problems = [problem for problem in refused if problem]
         # Composing expands nothing: with anchors refused, the tree is as large as the file.
-        return problems or list(_repeated(yaml.compose(text, Loader=yaml.SafeLoader), file))
+        return problems or list(_repeated(yaml.compose(text, Loader=LOADER), file))
     except UnicodeDecodeError:
         return [Problem(file=file, rule="file", sentence="is not UTF-8; save it as UTF-8.")]
     except (yaml.YAMLError, RecursionError) as error:
@@ -89,7 +91,7 @@ def _twice(nodes: Iterable[yaml.Node], file: str, sentence: str) -> Iterator[Pro
 
 def _line_of(path: Path, name: str) -> int | None:
     try:
-        waiting = [yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)]
+        waiting = [yaml.compose(path.read_text(encoding="utf-8"), Loader=LOADER)]
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return None
     while waiting:
