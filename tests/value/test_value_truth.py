@@ -25,7 +25,7 @@ from userops_pipeline.simulate import Settings, simulate
 
 FIRST, DAYS = date(2026, 1, 1), 210
 LAST = FIRST + timedelta(days=DAYS - 1)
-USERS = 20_000
+USERS = 100_000  # chance alone moves a tenth of them by 0.005
 
 
 def whole_history(folder: Path) -> Path:
@@ -71,6 +71,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Path, Path]:
 def told(shop: tuple[Home, Path, Path], project: Path) -> Numbers:
     """Of everybody with a score under the project's settings: what we say, what is true, and what the oracle is asked."""
     home, place, data = shop
+    home.warehouse.unlink(missing_ok=True)  # tables of other settings are not to be added to
     with source_at(str(place), USEROPS_DEMO_SHOP=data) as source:
         build(home, source, LAST, project)
     assert scored(home, LAST).eligibility == "eligible"
@@ -114,7 +115,7 @@ def test_alive_is_calibrated_by_tenth(known: Numbers) -> None:
     print("from registration, in orders:", [f"{gap:+.3f}" for gap in off])
     assert len(known["said"]) > 0.99 * USERS
     assert known["has_amount"].all()  # also of who has not bought: what a customer spends on average
-    assert max(map(abs, off)) <= 0.03 + 0.011  # chance alone moves a tenth of 2,000 by that much
+    assert max(map(abs, off)) <= 0.03
 
 
 @pytest.mark.soak

@@ -18,9 +18,12 @@
         {%- endfor -%}
         {%- do published.append("arrived_on") -%}
         {%- set lineage = ["source_name", "source_file", "source_row"] -%}
+        {%- set equal = [] -%}
+        {%- for column in key -%} {%- do equal.append("arrived." ~ column ~ " = again." ~ column) -%} {%- endfor -%}
+        {%- set same_key = equal | join(" and ") -%}
         {%- set hidden_key = key | reject("in", published) | list -%}
         with
-            arrived as (
+            arrived as {{ inlined() }} (
                 select
                     {%- for column in published + hidden_key + lineage if column != on %}
                         raw.{{ column }},
@@ -32,43 +35,44 @@
                 cross join {{ clock }} as clock
                 where raw.arrived_on <= clock.as_of {%- if at %} and raw.arrived_on >= clock.facts_from {%- endif %}
             ),
-            -- Few keys arrive twice: finding those is cheap, ranking every row is not.
+            -- Few keys arrive twice: finding those is cheap, ranking or copying every row is not.
             again as (
                 select {{ key | join(", ") }}, count(*) as version_count
                 from arrived
                 group by {{ key | join(", ") }}
                 having count(*) > 1
             ),
-            marked as (
-                select
-                    {%- for column in published + hidden_key + lineage %} arrived.{{ column }}, {%- endfor %}
-                    {%- if at %} arrived.facts_from, {%- endif %}
-                    again.version_count
-                from arrived
-                left join
-                    again
-                    on {% for column in key %}
-                        arrived.{{ column }} = again.{{ column }} {{ " and " if not loop.last }}
-                    {% endfor %}
-            ),
             ranked as (
                 select
-                    {{ published | join(", ") }},
-                    {%- if at %} facts_from, {%- endif %}
+                    {%- for column in published %} arrived.{{ column }}, {%- endfor %}
+                    {%- if at %} arrived.facts_from, {%- endif %}
                     row_number() over (
-                        partition by {{ key | join(", ") }}
-                        order by arrived_on desc, source_row desc, source_name desc, source_file desc
+                        partition by
+                            {% for column in key %} arrived.{{ column }} {{- ", " if not loop.last }} {% endfor %}
+                        order by
+                            arrived.arrived_on desc,
+                            arrived.source_row desc,
+                            arrived.source_name desc,
+                            arrived.source_file desc
                     ) as version_rank
-                from marked
-                where version_count is not null
+                from arrived
+                inner join again on {{ same_key }}
             )
 
-        select {{ published | join(", ") }}
-        from marked
-        where version_count is null {%- if at %} and {{ on }} >= facts_from {%- endif %}
+        select {% for column in published %} arrived.{{ column }} {{- ", " if not loop.last }} {% endfor %}
+        from arrived
+        left join again on {{ same_key }}
+        where again.version_count is null {%- if at %} and arrived.{{ on }} >= arrived.facts_from {%- endif %}
         union all
         select {{ published | join(", ") }}
         from ranked
         where version_rank = 1 {%- if at %} and {{ on }} >= facts_from {%- endif %}
     {%- endif -%}
 {% endmacro %}
+
+{#- Said of a CTE that is read more than once and too large to be copied: DuckDB would write it out, Spark never does. -#}
+{% macro inlined() -%} {{ return(adapter.dispatch("inlined")()) }} {%- endmacro %}
+
+{% macro default__inlined() -%} {{ return("") }} {%- endmacro %}
+
+{% macro duckdb__inlined() -%} {{ return("not materialized") }} {%- endmacro %}
