@@ -11,7 +11,7 @@ from userops_pipeline.core.audiences import ListSpec
 from userops_pipeline.core.home import Home, UserOpsError
 from userops_pipeline.core.ledger import Ledger
 from userops_pipeline.core.rulebook import from_json
-from userops_pipeline.core.rulebook.model import ContactList
+from userops_pipeline.core.rulebook.kinds.lists import ContactList
 from userops_pipeline.defs.publish import GENERATION
 from userops_pipeline.defs.resources import Shop, WriterLock
 from userops_pipeline.defs.transform import rules_of

@@ -1,13 +1,17 @@
 """The rulebook: every business rule of the project, read from dbt's manifest, judged, previewed and explained.
 
-Here lives what reads the rules (model), judges one condition (condition), judges them all (check), judges the YAML files themselves
-(project_files) and answers a person's questions (answers); add here when a new kind of rule or question comes.
+Here live the kinds of rules (kinds) and all of them together (book), what reads them (manifest), judges one condition (condition), judges them
+all (check, by subject in checks), judges the YAML files themselves (project_files) and answers a person's questions (answers, in words by render
+and speech); a new kind of rule has its type, its line and its checks under the name of its subject in kinds and checks.
 Must not hold a rule itself (those live in the YAML beside their table) nor know Dagster, dbt's Python or a single destination.
 """
 
 from userops_pipeline.core.rulebook.answers import Explanation, Preview, RuleRow, explain, list_rules, preview
+from userops_pipeline.core.rulebook.book import Rulebook, from_json, to_json
 from userops_pipeline.core.rulebook.check import check
-from userops_pipeline.core.rulebook.model import Problem, Rulebook, RuleError, condition_text, from_json, load, to_json
+from userops_pipeline.core.rulebook.kinds.rule import condition_text
+from userops_pipeline.core.rulebook.manifest import load
+from userops_pipeline.core.rulebook.problem import Problem, RuleError
 from userops_pipeline.core.rulebook.project_files import check_yaml_files, with_lines
 
 __all__ = [

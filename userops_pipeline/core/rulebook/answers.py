@@ -6,26 +6,17 @@ Must not open the private warehouse, show a contact value, or print; the command
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import duckdb
 
+from userops_pipeline.core.rulebook.book import Rulebook, from_json
 from userops_pipeline.core.rulebook.condition import Typist, columns_in, guard
-from userops_pipeline.core.rulebook.model import (
-    ChurnRules,
-    Frozen,
-    Level,
-    Rulebook,
-    RuleError,
-    Segment,
-    Stage,
-    Step,
-    Tag,
-    condition_text,
-    from_json,
-)
+from userops_pipeline.core.rulebook.kinds.lists import Segment, Step
+from userops_pipeline.core.rulebook.kinds.rule import Lasting, Told
+from userops_pipeline.core.rulebook.problem import Frozen, RuleError
 
 Value = Any
 
@@ -158,26 +149,26 @@ class Explanation(Frozen):
 
 def list_rules(rulebook: Rulebook) -> list[RuleRow]:
     """Every rule as one row, in the order in which it is read."""
-    texts: list[tuple[str, Sequence[Any], Callable[[Any], str]]] = [
-        ("stage", rulebook.stages, lambda stage: condition_text(stage.when, stage.stays_when)),
-        ("plan state", rulebook.plan_states, lambda state: condition_text(state.when, state.stays_when)),
-        ("tag", rulebook.tags, lambda tag: condition_text(tag.when, tag.stays_when)),
-        ("segment", rulebook.segments, _segment_text),
-        ("funnel", rulebook.funnels, lambda funnel: " → ".join(step.name for step in funnel.steps)),
-        ("group", rulebook.rfm_groups, lambda group: group.when),
-        ("tier", rulebook.tiers, lambda tier: condition_text(tier.when, tier.stays_when)),
-        ("level", rulebook.levels, _level_text),
-        ("points", rulebook.point_rules, lambda rule: rule.points),
-        ("benefit", rulebook.benefits, lambda benefit: f"{benefit.when} for {', '.join(benefit.levels)}"),
-        ("retention", rulebook.retentions, lambda r: f"{r.start} → {r.returns} by {r.grain} ({r.kind}, {r.entry}, {r.periods} periods)"),
-        ("survival", rulebook.survivals, lambda s: f"{s.entry} until churned by {s.activity}"),
-        ("opinion leader", rulebook.kol_tiers, lambda tier: tier.when),
-        ("churn", rulebook.churn, _churn_text),
-        ("precursor", rulebook.precursors, lambda precursor: precursor.when),
-        ("key behaviour", rulebook.key_behaviours, lambda k: f"{k.behaviour} at least {k.count} times in the first {k.within_days} days"),
-        ("metric", rulebook.metrics, lambda metric: f"{metric.of} ({metric.family}, {metric.adds})"),
-        ("goal", rulebook.goals, lambda goal: ", ".join(f"{m.metric} {m.direction} to {m.target:g} by {m.period}" for m in goal.metrics)),
-        ("list", rulebook.lists, lambda each: f"{each.segment} → {each.tool} ({each.mode}, {each.channel}, {each.purpose})"),
+    kinds: list[tuple[str, Sequence[Told]]] = [
+        ("stage", rulebook.stages),
+        ("plan state", rulebook.plan_states),
+        ("tag", rulebook.tags),
+        ("segment", rulebook.segments),
+        ("funnel", rulebook.funnels),
+        ("group", rulebook.rfm_groups),
+        ("tier", rulebook.tiers),
+        ("level", rulebook.levels),
+        ("points", rulebook.point_rules),
+        ("benefit", rulebook.benefits),
+        ("retention", rulebook.retentions),
+        ("survival", rulebook.survivals),
+        ("opinion leader", rulebook.kol_tiers),
+        ("churn", rulebook.churn),
+        ("precursor", rulebook.precursors),
+        ("key behaviour", rulebook.key_behaviours),
+        ("metric", rulebook.metrics),
+        ("goal", rulebook.goals),
+        ("list", rulebook.lists),
     ]
     return [
         RuleRow.model_validate(
@@ -186,18 +177,13 @@ def list_rules(rulebook: Rulebook) -> list[RuleRow]:
                 "name": rule.name,
                 "label": rule.label,
                 "owner": getattr(rule, "owner", ""),
-                "rule": text(rule),
+                "rule": rule.text,
                 "file": rule.file,
             }
         )
-        for kind, rules, text in texts
+        for kind, rules in kinds
         for rule in rules
     ]
-
-
-def _churn_text(rules: ChurnRules) -> str:
-    ends = ", ".join(f"{days} days without {activity}" for activity, days in rules.after_days.items())
-    return f"{ends}; risk by {rules.risk.by} of {rules.risk.activity}, from {rules.risk.at_risk_ratio:g} and {rules.risk.lapsed_ratio:g} times on"
 
 
 def preview(condition: str, rulebook: Rulebook, published_database: Path) -> Preview:
@@ -310,23 +296,6 @@ def explain(user_id: str, generation_dir: Path) -> Explanation:
     )
 
 
-def _level_text(level: Level) -> str:
-    kept = level.reach if level.keep is None else level.keep
-    valid = (
-        f", valid for {level.valid_months} months"
-        if level.valid_months
-        else f", valid for {level.valid_days} days"
-        if level.valid_days
-        else ""
-    )
-    return f"reached at {level.reach or 0:g}, kept down to {kept or 0:g}{valid}, {level.grace_days} days of grace"
-
-
-def _segment_text(segment: Segment) -> str:
-    wanted = " and ".join(f"({step.text})" for step in segment.include)
-    return wanted + "".join(f" except ({step.text})" for step in segment.exclude)
-
-
 def _state_relation(database: duckdb.DuckDBPyConnection, profile: str, tags: str) -> str:
     """What a condition sees, from published tables: the profile beside the tags."""
     known = set(_columns_of(database, profile))
@@ -409,7 +378,7 @@ def _seen(condition: str, values: Mapping[str, Value]) -> dict[str, Value]:
     return {name: values.get(name) for name in columns_in(condition)}
 
 
-def _seen_by(rule: Stage | Tag, values: Mapping[str, Value]) -> dict[str, Value]:
+def _seen_by(rule: Lasting, values: Mapping[str, Value]) -> dict[str, Value]:
     """What a rule saw: what switches it on, and what keeps it on."""
     return _seen(rule.when, values) | (_seen(rule.stays_when, values) if rule.stays_when is not None else {})
 

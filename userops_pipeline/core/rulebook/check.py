@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 import duckdb
 
+from userops_pipeline.core.rulebook.book import DESCRIBED_MODELS, Rulebook
 from userops_pipeline.core.rulebook.checks.churn import churn, key_behaviours, precursors
 from userops_pipeline.core.rulebook.checks.community import community
 from userops_pipeline.core.rulebook.checks.goals import goals, metrics
@@ -21,7 +22,8 @@ from userops_pipeline.core.rulebook.checks.judging import NAME, OUTSIDE, memory,
 from userops_pipeline.core.rulebook.checks.lifecycle import plan_states, stages
 from userops_pipeline.core.rulebook.checks.lists import lists, segments, tags
 from userops_pipeline.core.rulebook.condition import Typist, sealed_database
-from userops_pipeline.core.rulebook.model import DESCRIBED_MODELS, Problem, Rule, Rulebook
+from userops_pipeline.core.rulebook.kinds.rule import Rule
+from userops_pipeline.core.rulebook.problem import Problem
 
 COLUMN_TYPE = re.compile(r"[a-z]+(\(\d+(, ?\d+)?\))?( with time zone)?")
 

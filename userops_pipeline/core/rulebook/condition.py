@@ -15,7 +15,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from userops_pipeline.core.rulebook.model import closest
+from userops_pipeline.core.rulebook.problem import closest
 
 MAX_LENGTH = 2000
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from userops_pipeline.core.rulebook.model import Problem
+from userops_pipeline.core.rulebook.problem import Problem
 
 OTHERS_FOLDERS = {"target", "dbt_packages", "logs"}
 # libyaml where PyYAML was built with it, as its wheels are: every night reads every file, and this is ten times as quick.

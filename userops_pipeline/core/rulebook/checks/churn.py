@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from userops_pipeline.core.rulebook.book import Rulebook
 from userops_pipeline.core.rulebook.checks.judging import CHOICES, ascending, choice, faults_of, has_an_end, refuse
 from userops_pipeline.core.rulebook.condition import Typist, guard, least_whole
-from userops_pipeline.core.rulebook.model import Comparison, Outcome, Problem, Rulebook
+from userops_pipeline.core.rulebook.kinds.churn import Comparison, Outcome
+from userops_pipeline.core.rulebook.problem import Problem
 
 
 def churn(rulebook: Rulebook) -> Iterator[Problem]:

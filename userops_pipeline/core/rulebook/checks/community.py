@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from userops_pipeline.core import contract
+from userops_pipeline.core.rulebook.book import Rulebook
 from userops_pipeline.core.rulebook.checks.judging import at_least, choice, first_match_wins, refuse, sound
 from userops_pipeline.core.rulebook.condition import Typist, columns_in, is_everything
-from userops_pipeline.core.rulebook.model import Problem, Rule, Rulebook, closest
+from userops_pipeline.core.rulebook.kinds.rule import Rule
+from userops_pipeline.core.rulebook.problem import Problem, closest
 
 PARTS = ("spend", "content", "referrals", "influence")
 CONTENT_KINDS = ("post", "answer", "comment", "share")

@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterator
 
 from userops_pipeline.core import contract
+from userops_pipeline.core.rulebook.book import Rulebook
 from userops_pipeline.core.rulebook.checks.judging import GRAINS, choice, refuse
-from userops_pipeline.core.rulebook.model import Problem, Rulebook
+from userops_pipeline.core.rulebook.problem import Problem
 
 METRIC_FAMILIES = ("acquisition", "activation", "retention", "revenue", "referral", "activity", "scale", "satisfaction")
 ADDS = ("count", "rate", "stock")

@@ -12,9 +12,11 @@ from collections.abc import Iterator, Sequence
 import duckdb
 
 from userops_pipeline.core import scored
+from userops_pipeline.core.rulebook.book import Rulebook
 from userops_pipeline.core.rulebook.checks.judging import NAME, choice, first_match_wins, ladder, refuse, sound, warn
 from userops_pipeline.core.rulebook.condition import Typist, columns_in, guard, is_everything
-from userops_pipeline.core.rulebook.model import Level, Problem, RfmGroup, Rulebook, closest
+from userops_pipeline.core.rulebook.kinds.groups import Level, RfmGroup
+from userops_pipeline.core.rulebook.problem import Problem, closest
 
 SCORE_COLUMNS = {"r": "integer", "f": "integer", "m": "integer", "fm": "integer"}
 LETTERS = ("r", "f", "m")

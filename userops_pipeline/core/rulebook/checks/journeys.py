@@ -8,10 +8,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
+from userops_pipeline.core.rulebook.book import Rulebook
 from userops_pipeline.core.rulebook.checks.judging import CHOICES, NAME, choice, faults_of, has_an_end, refuse
-from userops_pipeline.core.rulebook.checks.lists import STAGE_COLUMN
 from userops_pipeline.core.rulebook.condition import Typist
-from userops_pipeline.core.rulebook.model import Funnel, Problem, Retention, Rulebook, closest
+from userops_pipeline.core.rulebook.kinds.journeys import Funnel, Retention
+from userops_pipeline.core.rulebook.kinds.lifecycle import STAGE_COLUMN
+from userops_pipeline.core.rulebook.problem import Problem, closest
 
 
 def funnels(rulebook: Rulebook, typist: Typist) -> Iterator[Problem]:

@@ -9,8 +9,10 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from userops_pipeline.core.rulebook.book import Rulebook
 from userops_pipeline.core.rulebook.condition import Typist, conjuncts, contradiction, guard, harder_to_keep, is_everything
-from userops_pipeline.core.rulebook.model import Benefit, KolTier, PlanState, Problem, RfmGroup, Rule, Rulebook, Stage, Tag, Tier, closest
+from userops_pipeline.core.rulebook.kinds.rule import Conditional, Lasting, Rule
+from userops_pipeline.core.rulebook.problem import Problem, closest
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 GRAINS = ("day", "week", "month")
@@ -39,7 +41,7 @@ def faults_of(typist: Typist, rule: Rule, kind: str, condition: str, key: str, *
     return [refuse(rule, kind, f"in '{key}', {sentence}") for sentence in typist.faults(condition, is_aggregate=is_aggregate)]
 
 
-def sound(typist: Typist, rules: Iterable[Stage | PlanState | Tier | Tag | RfmGroup | Benefit | KolTier], kind: str) -> Iterator[Problem]:
+def sound(typist: Typist, rules: Iterable[Conditional], kind: str) -> Iterator[Problem]:
     """Each condition by itself: allowed, typed, and possible."""
     for rule in rules:
         faults = faults_of(typist, rule, kind, rule.when, "when")
@@ -48,7 +50,7 @@ def sound(typist: Typist, rules: Iterable[Stage | PlanState | Tier | Tag | RfmGr
             yield refuse(rule, kind, sentence)
 
 
-def memory(typist: Typist, rules: Iterable[Stage | PlanState | Tier | Tag], kind: str) -> Iterator[Problem]:
+def memory(typist: Typist, rules: Iterable[Lasting], kind: str) -> Iterator[Problem]:
     """What keeps a rule on: over the features alone, and easier to meet than what switches it on."""
     for rule in rules:
         if rule.stays_when is None:
@@ -69,7 +71,7 @@ def memory(typist: Typist, rules: Iterable[Stage | PlanState | Tier | Tag], kind
             yield refuse(rule, kind, f"asks for more to stay ('{part}') than to enter; loosen 'stays_when' or tighten 'when'.")
 
 
-def ladder(typist: Typist, rules: Sequence[Stage | PlanState | Tier], kind: str, model: str, file: str) -> Iterator[Problem]:
+def ladder(typist: Typist, rules: Sequence[Lasting], kind: str, model: str, file: str) -> Iterator[Problem]:
     """A ladder as a whole: every rule can be asked, every rule can win, and nobody falls off."""
     if not rules:
         yield Problem(file=file, rule=model, sentence=f"lists no {kind} under config.meta.stages; every user needs one.")
@@ -84,7 +86,7 @@ def ladder(typist: Typist, rules: Sequence[Stage | PlanState | Tier], kind: str,
             yield refuse(rule, kind, "has the name that stands for users who are not known yet or no more; take another name.")
 
 
-def first_match_wins(rules: Sequence[Stage | PlanState | Tier | RfmGroup | Benefit | KolTier], kind: str) -> Iterator[Problem]:
+def first_match_wins(rules: Sequence[Conditional], kind: str) -> Iterator[Problem]:
     """A rule below a wider one can never win, so which of the two was meant is not said."""
     for earlier, later in itertools.combinations(rules, 2):
         if is_everything(earlier.when):

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from userops_pipeline.core.rulebook.book import Rulebook
 from userops_pipeline.core.rulebook.checks.judging import faults_of, ladder, refuse
-from userops_pipeline.core.rulebook.checks.lists import STAGE_COLUMN
 from userops_pipeline.core.rulebook.condition import Typist, columns_in, conjuncts, guard, texts_allowed
-from userops_pipeline.core.rulebook.model import Problem, Rulebook, Stage, closest
+from userops_pipeline.core.rulebook.kinds.lifecycle import STAGE_COLUMN, Stage
+from userops_pipeline.core.rulebook.problem import Problem, closest
 
 PLAYBOOK = ("label", "state", "goal", "touchpoint", "action", "content", "segment")
 

@@ -9,15 +9,18 @@ import itertools
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from userops_pipeline.core import contract
+from userops_pipeline.core.rulebook.book import Rulebook
 from userops_pipeline.core.rulebook.checks.judging import faults_of, refuse, sound, warn
 from userops_pipeline.core.rulebook.condition import Typist, columns_in, contradiction, guard, texts_compared_with
-from userops_pipeline.core.rulebook.model import LIST_MODEL, ContactList, Problem, Rule, Rulebook, Segment, Tag, closest
+from userops_pipeline.core.rulebook.kinds.lifecycle import STAGE_COLUMN
+from userops_pipeline.core.rulebook.kinds.lists import LIST_MODEL, ContactList, Segment, Tag
+from userops_pipeline.core.rulebook.kinds.rule import Rule
+from userops_pipeline.core.rulebook.problem import Problem, closest
 
 PRECEDENCES = ("manual", "rule")
 MODES = ("mirror", "additive", "enrich")
 MATCH_KEYS = ("user_id", "email", "phone", "contact_point")
 CONTACT_FIELDS = ("contact_point", "email", "phone", "name")
-STAGE_COLUMN = "stage"
 
 
 def tags(rulebook: Rulebook, typist: Typist) -> Iterator[Problem]:

@@ -1,0 +1,49 @@
+"""Stages with their playbook, and plan states: where a user stands on the way to a loyal payer, and what is done about it.
+
+Add a key of either here. Must not hold tiers or levels, which are groups.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from userops_pipeline.core.rulebook.kinds.rule import Lasting, Sql
+from userops_pipeline.core.rulebook.problem import Frozen
+
+
+class Kpi(Frozen):
+    """What a stage is measured by on every night: an aggregate over all users, and what it should reach."""
+
+    name: str = ""
+    label: str = ""
+    sql: Sql = ""
+    target: float | None = None
+    direction: Literal["up", "down"] | None = None
+    """`up` where more is better."""
+
+
+STAGE_COLUMN = "stage"  # where a user's stage stands in every table that carries it
+
+
+class Stage(Lasting):
+    """A lifecycle stage with its line of the playbook; of several stages that are on, the first one listed wins."""
+
+    state: str = ""
+    state_zh: str = ""
+    goal: str = ""
+    goal_zh: str = ""
+    touchpoint: str = ""
+    touchpoint_zh: str = ""
+    kpi: Kpi = Kpi()
+    action: str = ""
+    action_zh: str = ""
+    content: str = ""
+    content_zh: str = ""
+    segment: str = ""
+
+
+class PlanState(Lasting):
+    """A step between visitor and loyal payer; it is chosen as a stage is."""
+
+    goal: str = ""
+    goal_zh: str = ""
