@@ -16,10 +16,11 @@ import pytest
 import yaml
 
 from userops_pipeline.core import contract
-from userops_pipeline.core.conform import Accounting, config_hash, conform
+from userops_pipeline.core.conform import Accounting, conform
 from userops_pipeline.core.home import Home
 from userops_pipeline.core.lake import raw_scan
 from userops_pipeline.core.landing import Landed, land
+from userops_pipeline.core.nights import config_hash
 from userops_pipeline.core.source import Source, load_source
 
 USERS = "user_id,registered,name,email,phone,birth\n"

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from userops_pipeline.core.conform import conform, conformed_nights
+from userops_pipeline.core.conform import conform
 from userops_pipeline.core.home import PROJECT_DIR, UserOpsError
 from userops_pipeline.core.lake import nights_in_quarantine, quarantined
+from userops_pipeline.core.nights import conformed_nights
 
 NIGHTS = ["2026-03-01", "2026-03-02", "2026-03-03", "2026-03-04"]
 HEAD = "order_id,user_id,at,amount,currency,status\n"

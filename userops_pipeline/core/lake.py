@@ -1,7 +1,7 @@
 """The lake: how the conformed files are read, for whoever needs them in SQL.
 
 Here live the scans of raw, quarantine and accounting, and the questions people ask of quarantine.
-Add a scan here when a new kind of file enters the lake; must not write (conform does) nor show a record's values.
+Add a scan here when a new kind of file enters the lake; must not write (lake_files does) nor show a record's values.
 """
 
 from __future__ import annotations

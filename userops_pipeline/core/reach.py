@@ -1,7 +1,7 @@
 """Reach: how far back the rows that arrived in a night change what was known, as the earliest business date they touch.
 
 Here lives every way in which an arrival restates the past, read from the conformed files alone.
-Add a way here when a model begins to draw a conclusion backwards; must not write: conform notes the date in the night's manifest.
+Add a way here when a model begins to draw a conclusion backwards; must not write: conform notes the date in the night's mark (nights).
 """
 
 from __future__ import annotations

@@ -18,10 +18,10 @@ from pathlib import Path
 import duckdb
 
 from userops_pipeline.core import contract
-from userops_pipeline.core.conform import Night, conformed_nights
 from userops_pipeline.core.engine import Columns, engine, show
 from userops_pipeline.core.home import DBT_PROJECT_DIR, PACKAGE_DIR, Home, UserOpsError
 from userops_pipeline.core.lake import accounting_scan, raw_scan
+from userops_pipeline.core.nights import Night, conformed_nights
 from userops_pipeline.core.source import Source
 
 # What the tables of the step `score` follow from, beside dbt's project.

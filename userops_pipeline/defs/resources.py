@@ -18,9 +18,9 @@ from typing import Any
 import dagster as dg
 from pydantic import PrivateAttr
 
-from userops_pipeline.core.conform import config_hash, conformed_nights
 from userops_pipeline.core.home import Home, UserOpsError
 from userops_pipeline.core.landing import nights_between
+from userops_pipeline.core.nights import config_hash, conformed_nights
 from userops_pipeline.core.pictures import Picture
 from userops_pipeline.core.source import Source, load_source
 

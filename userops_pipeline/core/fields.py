@@ -1,0 +1,123 @@
+"""Fields: what the text of one field of a landed record is worth in the type of its contract column, and why it is refused.
+
+Here lives every type and format as SQL over one row, with the reasons that hold for every source; add a type, a format or such a reason here.
+Must not touch a file or a database, nor know a whole table's rows: conform does.
+"""
+
+from __future__ import annotations
+
+from userops_pipeline.core.contract import Column, Table
+from userops_pipeline.core.reading import identifier, quoted
+from userops_pipeline.core.source import Source
+
+ISO_DATE = r"\d{4}-\d{2}-\d{2}"
+ISO_TIMESTAMP = ISO_DATE + r"([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?"
+ISO_OFFSET = r"(Z|[+-]\d{2}(:?\d{2})?)"
+DECIMAL_TEXT = r"[+-]?\d+(\.\d+)?"
+# Control characters and the marks that reorder text for its reader; tab and line breaks are text.
+UNPRINTABLE = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F\x{202A}-\x{202E}\x{2066}-\x{2069}]"
+PLACEHOLDERS_BEFORE = "1990-01-01"
+TRUE_WORDS = "'true', 't', '1', 'yes', 'y'"
+FALSE_WORDS = "'false', 'f', '0', 'no', 'n'"
+
+
+def typed(column: Column, source: Source) -> str:
+    """SQL of a column's typed value, from its text in `t`; null where the text is no such value."""
+    text = f"t.{identifier(column.name)}"
+    match column.type:
+        case "text" if column.format == "email":
+            return email(text)
+        case "text" if column.format == "phone":
+            return phone(text, source.phone_prefix)
+        case "text":
+            return text
+        case "integer":
+            return f"try_cast({text} as bigint)"
+        case "money" | "number" | "share":
+            return f"try_cast(try_cast({text} as decimal(38, 10)) as {column.sql_type})"
+        case "timestamp":
+            local = f"try_cast({text} as timestamp)"
+            if source.zone != "UTC":
+                local = f"timezone('UTC', timezone({quoted(source.zone)}, {local}))"
+            return f"case when regexp_matches({text}, {quoted(ISO_OFFSET + '$')}) then timezone('UTC', try_cast({text} as timestamptz)) else {local} end"
+        case "date":
+            return f"try_cast(left({text}, 10) as date)"
+        case "boolean":
+            return f"case when lower({text}) in ({TRUE_WORDS}) then true when {text} is not null then false end"
+
+
+def faults_of(column: Column) -> list[tuple[str, str]]:
+    """(condition, reason) pairs under which a value is refused, in order; over the typed value, its text beside it and `_night_ends_at`."""
+    value, text = identifier(column.name), identifier(text_name(column))
+    faults: list[tuple[str, str]] = []
+    if column.required:
+        faults.append((f"{text} is null", "required, but missing"))
+
+    def unless(pattern: str, reason: str) -> None:
+        faults.append((f"not regexp_full_match({text}, {quoted(pattern)})", reason))
+
+    match column.type:
+        case "text" if column.format == "email":
+            faults.append((f"not regexp_full_match({value}, '[^@\\s]+@[^@\\s]+\\.[^@\\s]+')", "not an e-mail address"))
+        case "text" if column.format == "phone":
+            faults.append((f"not regexp_full_match({value}, '\\+[1-9][0-9]{{6,14}}')", "not a phone number with country (E.164)"))
+        case "integer":
+            unless(r"[+-]?\d{1,18}", "not a whole number")
+        case "money" | "number" | "share":
+            unless(DECIMAL_TEXT, "not a plain decimal number (1234.50)")
+            faults.append((f"{text} is not null and {value} is null", "too large"))
+        case "timestamp":
+            unless(f"{ISO_TIMESTAMP}{ISO_OFFSET}?", "not an ISO 8601 time (2026-01-31 13:45:00)")
+            faults.append((f"{text} is not null and {value} is null", "no such time"))
+            faults.append((f"{value} < timestamp '{PLACEHOLDERS_BEFORE}'", f"a time before {PLACEHOLDERS_BEFORE} is a placeholder"))
+            faults.append((f"{value} >= _night_ends_at", "lies after the night it arrived in"))
+        case "date":
+            unless(ISO_DATE + r"( 00:00:00)?", "not an ISO 8601 date (2026-01-31)")
+            faults.append((f"{text} is not null and {value} is null", "no such date"))
+            faults.append(
+                (f"{value} not between date '1900-01-02' and date '2199-12-31'", "a date outside 1900-01-02..2199-12-31 is a placeholder")
+            )
+        case "boolean":
+            faults.append((f"lower({text}) not in ({TRUE_WORDS}, {FALSE_WORDS})", "not true or false"))
+    if column.min is not None:
+        faults.append((f"{value} < {_bound(column, column.min)}", f"below {column.min}"))
+    if column.max is not None:
+        faults.append((f"{value} > {_bound(column, column.max)}", f"above {column.max}"))
+    return faults
+
+
+def text_name(column: Column) -> str:
+    """The name of a column's text while it is judged."""
+    return f"{column.name}:text"
+
+
+def unprintable(table: Table) -> str:
+    """A `when` for text that hides something: one look at all text columns together, a second only where it finds something."""
+    columns = [column for column in table.columns if column.type == "text"]
+    together = ", ".join(identifier(text_name(column)) for column in columns)
+    which = " ".join(
+        f"when regexp_matches({identifier(text_name(column))}, {quoted(UNPRINTABLE)}) "
+        f"then {quoted(column.name + '|holds control or text-reordering characters')}"
+        for column in columns
+    )
+    return f"when regexp_matches(concat_ws('', {together}), {quoted(UNPRINTABLE)}) then case {which} end"
+
+
+def _bound(column: Column, bound: str | int | float) -> str:
+    return f"date {quoted(str(bound))}" if column.type == "date" else str(bound)
+
+
+def email(text: str) -> str:
+    """An e-mail address as it is compared: composed characters, lower case, no space around."""
+    return f"nfc_normalize(lower(trim({text})))"
+
+
+def phone(text: str, prefix: str | None) -> str:
+    """A phone number with its full-width digits, spaces and brackets removed, `00` read as `+`, the shop's country added where none is."""
+    plain = f"regexp_replace(translate({text}, '０１２３４５６７８９＋', '0123456789+'), '[\\s().\\-]', '', 'g')"
+    international = f"regexp_replace({plain}, '^00', '+')"
+    if prefix is None:
+        return international
+    return (
+        f"case when {international} like '+%' then {international} else {quoted(prefix)} || regexp_replace({international}, '^0', '') end"
+    )

@@ -1,0 +1,70 @@
+"""Nights: the mark that each conformed night leaves in the lake, by which others see that it is there, what it holds and what it changes.
+
+Here lives what is written into that mark and how all of them are read; add here what a later step must know of a night without opening its rows.
+Must not open a Parquet file or a database: conform hands in what it counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from userops_pipeline.core import contract
+from userops_pipeline.core.home import Home, write_json
+from userops_pipeline.core.landing import manifests
+from userops_pipeline.core.source import Source
+
+
+@dataclass(frozen=True)
+class Night:
+    """What a conformed night holds: the hash of its rows and the earliest business date they change."""
+
+    source: str
+    night: date
+    content_hash: str
+    window_from: date
+    config_hash: str
+
+
+def mark_nights(home: Home, source: Source, nights: list[date], contents: Mapping[date, str], windows: Mapping[date, date]) -> None:
+    """One JSON per night, written last: with it the night is conformed. `windows` has the nights that reach back further than to themselves."""
+    config = config_hash(home, source)
+    for night in nights:
+        place = home.nights / night.isoformat() / f"{source.name}.json"
+        content, window = contents.get(night, ""), windows.get(night, night)
+        if place.is_file():
+            before = json.loads(place.read_text(encoding="utf-8"))
+            if before["content_hash"] != content:
+                # What the old content touched is gone from the lake, so all of it is recomputed.
+                window = min(window, *(known.window_from for known in conformed_nights(home)))
+        write_json(place, {"source": source.name, "night": night, "content_hash": content, "window_from": window, "config_hash": config})
+
+
+def config_hash(home: Home, source: Source) -> str:
+    """Changes when what every night is conformed from changes: the source's own files, the contract, or an archive, which holds all nights."""
+    archives = [
+        manifest.sha256 for name, file in source.files.items() if not file.daily for _, manifest in manifests(home, source, name, None)
+    ]
+    return hashlib.sha256(source.config_hash().encode() + contract.CONTRACT_FILE.read_bytes() + " ".join(archives).encode()).hexdigest()[
+        :16
+    ]
+
+
+def conformed_nights(home: Home, source: str | None = None) -> list[Night]:
+    """Every night the lake holds, by date and source."""
+    found = []
+    for path in sorted(home.nights.glob(f"*/{source or '*'}.json")):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        found.append(
+            Night(
+                document["source"],
+                date.fromisoformat(document["night"]),
+                document["content_hash"],
+                date.fromisoformat(document["window_from"]),
+                document["config_hash"],
+            )
+        )
+    return found
