@@ -25,7 +25,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from tests.bench import nightly, processes
-from tests.bench.contestants import INPUTS, TABLES, WITHOUT, WRITERS
+from tests.bench.contestants import TABLES, WITHOUT, WRITERS
+from tests.bench.contestants.definitions import INPUTS
 from userops_pipeline.core.home import DBT_PROJECT_DIR, PROJECT_DIR, Home, write_json
 from userops_pipeline.core.source import load_source
 
