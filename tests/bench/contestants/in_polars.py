@@ -229,6 +229,8 @@ def _features(users: pl.LazyFrame, days: pl.LazyFrame, as_of: date) -> pl.LazyFr
     )
     sums = pl.all().exclude("user_id", "registered_on", "^.*_on$", "last_gap", "largest_order_amount", "top_category_rank")
     rank = col("top_category_rank")
+    # Read as text: Polars divides by a number by multiplying with its inverse, which ends on the other side of a half now and then.
+    top_amount = pl.concat_str(rank.str.slice(0, 16), pl.lit("."), rank.str.slice(16, 2)).cast(pl.Float64)
     since = {
         "days_since_registered": "registered_on",
         "days_since_first_order": "first_order_on",
@@ -251,7 +253,7 @@ def _features(users: pl.LazyFrame, days: pl.LazyFrame, as_of: date) -> pl.LazyFr
             ),
             (col("last_gap") % 100_000).alias("last_gap_days"),
             rank.str.slice(18).alias("top_category"),
-            _divided(rank.str.slice(0, 18).cast(pl.Int64) / 100, col("category_spend_amount")).alias("top_category_share"),
+            _divided(top_amount, col("category_spend_amount")).alias("top_category_share"),
             _divided(pl.min_horizontal("redemption_count", "touch_count"), col("touch_count")).alias("response_share"),
             _divided(pl.min_horizontal("engaged_session_count_90d", "session_count_90d"), col("session_count_90d")).alias(
                 "engaged_session_share_90d"
