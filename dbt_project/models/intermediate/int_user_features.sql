@@ -125,7 +125,10 @@ with
         group by user_id
     ),
 
-    {#- Later nights follow from it by what moves: a day enters every window on its date and leaves each when its length is over. -#}
+    {#-
+        Later nights follow from it by what moves: a day enters every window on its date and leaves each when its length is over.
+        Nights on which nothing of a user moves are not looked at.
+    -#}
     shifts as (
         {%- for shift in [0, 7, 30, 90, 365] %}
             select {{ shift }} as shift {{ "union all" if not loop.last }}
@@ -152,53 +155,52 @@ with
             on days.day_number + shifts.shift > (select first_day from bounds)
             and days.day_number + shifts.shift <= (select last_day from bounds)
     ),
-    days_and_nights as (
-        select
-            user_id,
-            (select first_day from bounds) as day_number,
-            cast(null as date) as night_on,
-            cast(null as date) as registered_on,
-            {{ carried | join(",\n            ") }}
-        from opening
-        where (select first_day from bounds) < (select last_day from bounds)
-        union all
+    moved as (
         select
             user_id,
             day_number,
-            cast(null as date) as night_on,
-            cast(null as date) as registered_on,
-            {{ carried | join(",\n            ") }}
+            {%- for column, how in extremes.items() %} {{ how }} ({{ column }}) as {{ column }}, {%- endfor %}
+            {%- for name, measure, window in sums %}
+                cast(sum({{ name }}) as {{ sum_types[measure] }}) as {{ name }} {{- "," if not loop.last }}
+            {%- endfor %}
         from moves
+        group by user_id, day_number
+    ),
+    movers as (select distinct user_id from moved),
+    turns as (
+        select opening.user_id, bounds.first_day as day_number, {{ carried | join(", ") }}
+        from opening
+        inner join movers on opening.user_id = movers.user_id
+        cross join bounds
         union all
-        select
-            user_id,
-            day_number,
-            night_on,
-            registered_on,
-            {%- for column in extremes %} null as {{ column }}, {%- endfor %}
-            {%- for name, measure, window in sums %} 0 as {{ name }} {{- "," if not loop.last }} {%- endfor %}
-        from panel
-        where day_number > (select first_day from bounds)
+        select user_id, day_number, {{ carried | join(", ") }}
+        from moved
     ),
     running as (
         select
             user_id,
-            day_number,
-            night_on,
-            registered_on,
+            day_number as from_day,
+            lead(day_number) over (partition by user_id order by day_number) as to_day,
             {%- for column, how in extremes.items() %}
                 {{ how }} ({{ column }}) over so_far as {{ column }},
             {%- endfor %}
             {%- for name, measure, window in sums %}
                 sum({{ name }}) over so_far as {{ name }} {{- "," if not loop.last }}
             {%- endfor %}
-        from days_and_nights
-        window
-            so_far as (
-                partition by user_id
-                order by day_number, case when night_on is null then 0 else 1 end
-                rows unbounded preceding
-            )
+        from turns
+        window so_far as (partition by user_id order by day_number rows unbounded preceding)
+    ),
+
+    {#- Who does not move is as in the opening, all nights long. -#}
+    standing as (
+        select user_id, from_day, to_day, {{ carried | join(", ") }}
+        from running
+        union all
+        select opening.user_id, bounds.first_day as from_day, null as to_day, {{ carried | join(", ") }}
+        from opening
+        left join movers on opening.user_id = movers.user_id
+        cross join bounds
+        where movers.user_id is null
     ),
     summed as (
         select
@@ -206,17 +208,17 @@ with
             panel.day_number,
             panel.night_on,
             panel.registered_on,
-            {%- for column in extremes %} opening.{{ column }}, {%- endfor %}
+            {%- for column in extremes %} standing.{{ column }}, {%- endfor %}
             {%- for name, measure, window in sums %}
-                coalesce(opening.{{ name }}, 0) as {{ name }} {{- "," if not loop.last }}
+                cast(coalesce(standing.{{ name }}, 0) as {{ sum_types[measure] }}) as {{ name }}
+                {{- "," if not loop.last }}
             {%- endfor %}
         from panel
-        left join opening on panel.user_id = opening.user_id
-        where panel.day_number = (select first_day from bounds)
-        union all
-        select user_id, day_number, night_on, registered_on, {{ carried | join(", ") }}
-        from running
-        where night_on is not null
+        left join
+            standing
+            on panel.user_id = standing.user_id
+            and panel.day_number >= standing.from_day
+            and (standing.to_day is null or panel.day_number < standing.to_day)
     ),
 
     declared as (

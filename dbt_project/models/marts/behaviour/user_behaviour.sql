@@ -76,14 +76,22 @@ with
         from days
         group by user_id
     ),
+    gap_places as (
+        select
+            user_id,
+            gap_days,
+            row_number() over (partition by user_id order by gap_days) as place,
+            count(*) over (partition by user_id) as gap_count
+        from active
+        where gap_days is not null
+    ),
     gaps as (
         select
             user_id,
-            count(gap_days) as gap_count,
-            percentile_cont(0.5) within group (order by cast(gap_days as double)) as gap_median_days,
-            percentile_cont(0.9) within group (order by cast(gap_days as double)) as gap_p90_days
-        from active
-        where gap_days is not null
+            count(*) as gap_count,
+            {{ percentile_at(50, "gap_days", "place", "gap_count") }} as gap_median_days,
+            {{ percentile_at(90, "gap_days", "place", "gap_count") }} as gap_p90_days
+        from gap_places
         group by user_id
     ),
 
@@ -137,18 +145,24 @@ with
         group by category
         having count(*) >= {{ rules["minimum_category_lines"] | default(1) }}
     ),
-    price_indexes as (
+    price_places as (
         select
             lines.user_id,
-            count(*) as priced_line_count,
-            cast(
-                percentile_cont(0.5) within group (order by lines.unit_price / category_prices.middle_price) as decimal(
-                    18, 4
-                )
-            ) as price_index
+            lines.unit_price / category_prices.middle_price as relative_price,
+            row_number() over (
+                partition by lines.user_id order by lines.unit_price / category_prices.middle_price
+            ) as place,
+            count(*) over (partition by lines.user_id) as line_count
         from lines
         inner join category_prices on lines.category = category_prices.category
-        group by lines.user_id
+    ),
+    price_indexes as (
+        select
+            user_id,
+            count(*) as priced_line_count,
+            cast({{ percentile_at(50, "relative_price", "place", "line_count") }} as decimal(18, 4)) as price_index
+        from price_places
+        group by user_id
     ),
     spending as (
         select
