@@ -18,61 +18,72 @@
         {%- endfor -%}
         {%- do published.append("arrived_on") -%}
         {%- set lineage = ["source_name", "source_file", "source_row"] -%}
-        {%- set equal = [] -%}
-        {%- for column in key -%} {%- do equal.append("arrived." ~ column ~ " = again." ~ column) -%} {%- endfor -%}
-        {%- set same_key = equal | join(" and ") -%}
         {%- set hidden_key = key | reject("in", published) | list -%}
+        {%- set kept = published | reject("equalto", on) | list + (["business_zone", "facts_from"] if at else []) -%}
+        {%- set key_columns = [] -%}
+        {%- for column in key -%} {%- do key_columns.append("raw." ~ column) -%} {%- endfor -%}
         with
             arrived as {{ inlined() }} (
                 select
                     {%- for column in published + hidden_key + lineage if column != on %}
                         raw.{{ column }},
                     {%- endfor %}
-                    {%- if at %} {{ business_date("raw." ~ at, "clock.business_zone") }} as {{ on }}, clock.facts_from
-                    {%- else %} clock.as_of
-                    {%- endif %}
+                    {%- if at %} clock.business_zone, clock.facts_from, {%- endif %}
+                    {{ hashed(key_columns) }} as key_hash
                 from {{ relation }} as raw
                 cross join {{ clock }} as clock
                 where raw.arrived_on <= clock.as_of {%- if at %} and raw.arrived_on >= clock.facts_from {%- endif %}
             ),
-            -- Few keys arrive twice: finding those is cheap, ranking or copying every row is not.
-            again as (
-                select {{ key | join(", ") }}, count(*) as version_count
+            -- Few keys arrive twice: finding those is cheap, ranking or copying every row is not. Counted by a number,
+            -- fifty million keys fit in memory; keys that share a number are ranked each by itself.
+            again as (select key_hash from arrived group by key_hash having count(*) > 1),
+            -- A case and not a join: a planner that expects many of them would keep all rows in memory instead.
+            single as (
+                select {{ kept | join(", ") }}
                 from arrived
-                group by {{ key | join(", ") }}
-                having count(*) > 1
+                where case when key_hash in (select key_hash from again) then 1 else 0 end = 0
             ),
             ranked as (
                 select
-                    {%- for column in published %} arrived.{{ column }}, {%- endfor %}
-                    {%- if at %} arrived.facts_from, {%- endif %}
+                    {{ kept | join(", ") }},
                     row_number() over (
-                        partition by
-                            {% for column in key %} arrived.{{ column }} {{- ", " if not loop.last }} {% endfor %}
-                        order by
-                            arrived.arrived_on desc,
-                            arrived.source_row desc,
-                            arrived.source_name desc,
-                            arrived.source_file desc
+                        partition by {{ key | join(", ") }}
+                        order by arrived_on desc, source_row desc, source_name desc, source_file desc
                     ) as version_rank
                 from arrived
-                inner join again on {{ same_key }}
+                where case when key_hash in (select key_hash from again) then 1 else 0 end = 1
+            ),
+            latest as (
+                select {{ kept | join(", ") }}
+                from single
+                union all
+                select {{ kept | join(", ") }}
+                from ranked
+                where version_rank = 1
+            ),
+            dated as (
+                select
+                    {{ kept | join(", ") }}
+                    {%- if at %}, {{ business_date(at, "business_zone") }} as {{ on }} {%- endif %}
+                from latest
             )
 
-        select {% for column in published %} arrived.{{ column }} {{- ", " if not loop.last }} {% endfor %}
-        from arrived
-        left join again on {{ same_key }}
-        where again.version_count is null {%- if at %} and arrived.{{ on }} >= arrived.facts_from {%- endif %}
-        union all
         select {{ published | join(", ") }}
-        from ranked
-        where version_rank = 1 {%- if at %} and {{ on }} >= facts_from {%- endif %}
+        from dated
+        {%- if at %} where {{ on }} >= facts_from {%- endif %}
     {%- endif -%}
 {% endmacro %}
 
 {#- Said of a CTE that is read more than once and too large to be copied: DuckDB would write it out, Spark never does. -#}
-{% macro inlined() -%} {{ return(adapter.dispatch("inlined")()) }} {%- endmacro %}
+{% macro inlined() -%} {{ return(adapter.dispatch("inlined", "userops")()) }} {%- endmacro %}
 
 {% macro default__inlined() -%} {{ return("") }} {%- endmacro %}
 
 {% macro duckdb__inlined() -%} {{ return("not materialized") }} {%- endmacro %}
+
+{#- A 64-bit number of these values, for finding rows that may be alike; it differs by engine, so no table may hold it. -#}
+{% macro hashed(columns) -%} {{ return(adapter.dispatch("hashed", "userops")(columns)) }} {%- endmacro %}
+
+{% macro default__hashed(columns) -%} {{ return("xxhash64(" ~ columns | join(", ") ~ ")") }} {%- endmacro %}
+
+{% macro duckdb__hashed(columns) -%} {{ return("hash(" ~ columns | join(", ") ~ ")") }} {%- endmacro %}
