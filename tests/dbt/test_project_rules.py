@@ -48,7 +48,7 @@ NOT_PORTABLE = {
     r"select\s+(\w+\.)?\*": "name the columns",
     r"\bgenerate_series\s*\(|\brange\s*\(|\bunnest\s*\(|\bunpivot\b|\bpivot\b": "not portable: needs a macro of macros/engine",
     r"\basof\b|\barg_max\b|\barg_min\b|\bdate_diff\s*\(|\bdatediff\s*\(|\btimezone\s*\(": "not portable: needs a macro of macros/engine",
-    r"\bmedian\s*\(|\blist\s*\(|\bstruct_pack\s*\(|\bexclude\s*\(|\breplace\s+\(|\bstring_agg\s*\(|\bsum\s*\(\s*is_": "not portable",
+    r"\bmedian\s*\(|\bhash\s*\(|\blist\s*\(|\bstruct_pack\s*\(|\bexclude\s*\(|\breplace\s+\(|\bstring_agg\s*\(|\bsum\s*\(\s*is_": "not portable",
     r"\bdayofweek\b|\bisodow\b|\bunique_key\b|\bdelete\+insert\b": "not portable, or not by window",
     r"\bas\s+(varchar|text)\b|\bdata_type:\s*(varchar|text)\b": "Spark's text has another name: write string, which both know",
     r"::|\bdate\s*\(|\bstrftime\s*\(|\bto_char\s*\(|\binterval\b": "not portable: needs a macro of macros/engine",
@@ -102,6 +102,7 @@ PORTABLE_FUNCTIONS = {
 # What macros/engine writes for DuckDB. A model that spells one of these itself is found in its own text, by the words above.
 ENGINE_FUNCTIONS = {
     "epoch_us",
+    "hash",
     "row",
     "to_months",
     "to_years",
@@ -200,6 +201,7 @@ def test_models_are_portable_and_read_no_clock_of_their_own(models: Models) -> N
         "select o.* from orders as o",
         "select unnest(x) from y",
         "select median(amount) from orders",
+        "select hash(a) from t",
         "select a from b asof join c on true",
         "select cast(a as varchar) as b",
         "select a::bigint from t",
