@@ -77,13 +77,13 @@
 {#- Said of a CTE that is read more than once and too large to be copied: DuckDB would write it out, Spark never does. -#}
 {% macro inlined() -%} {{ return(adapter.dispatch("inlined", "userops")()) }} {%- endmacro %}
 
-{% macro default__inlined() -%} {{ return("") }} {%- endmacro %}
+{% macro spark__inlined() -%} {{ return("") }} {%- endmacro %}
 
 {% macro duckdb__inlined() -%} {{ return("not materialized") }} {%- endmacro %}
 
 {#- A 64-bit number of these values, for finding rows that may be alike; it differs by engine, so no table may hold it. -#}
 {% macro hashed(columns) -%} {{ return(adapter.dispatch("hashed", "userops")(columns)) }} {%- endmacro %}
 
-{% macro default__hashed(columns) -%} {{ return("xxhash64(" ~ columns | join(", ") ~ ")") }} {%- endmacro %}
+{% macro spark__hashed(columns) -%} {{ return("xxhash64(" ~ columns | join(", ") ~ ")") }} {%- endmacro %}
 
 {% macro duckdb__hashed(columns) -%} {{ return("hash(" ~ columns | join(", ") ~ ")") }} {%- endmacro %}
