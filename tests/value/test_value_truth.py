@@ -8,6 +8,7 @@ Add an estimate here when the simulation knows its truth. Must not let the pipel
 
 from __future__ import annotations
 
+import shutil
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -72,6 +73,7 @@ def told(shop: tuple[Home, Path, Path], project: Path) -> Numbers:
     """Of everybody with a score under the project's settings: what we say, what is true, and what the oracle is asked."""
     home, place, data = shop
     home.warehouse.unlink(missing_ok=True)  # tables of other settings are not to be added to
+    shutil.rmtree(home.dbt_target, ignore_errors=True)  # within one process dbt takes another project's files for unchanged
     with source_at(str(place), USEROPS_DEMO_SHOP=data) as source:
         build(home, source, LAST, project)
     assert scored(home, LAST).eligibility == "eligible"
