@@ -28,7 +28,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from userops_pipeline.core.conform import conform
-from userops_pipeline.core.home import Home
+from userops_pipeline.core.home import PROJECT_DIR, Home
 from userops_pipeline.core.landing import land
 from userops_pipeline.core.source import Source, load_source
 from userops_pipeline.simulate import Settings, simulate
@@ -215,7 +215,8 @@ def elsewhere(bench: Bench, drops: Path, days: int, machine: dict[str, str]) -> 
     models = bench.folder / "models.json"
     models.write_text(json.dumps([asdict(model) for model in bench.models]), encoding="utf-8")
     command = [sys.executable, __file__, str(bench.folder / "elsewhere"), str(drops), str(days), str(models)]
-    done = subprocess.run(command, env={**os.environ, **machine}, capture_output=True, text=True, check=True)
+    environment = {**os.environ, **machine, "PYTHONPATH": str(PROJECT_DIR)}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)  # what it complains of is shown
     return {name: tuple(found) for name, found in json.loads(done.stdout.splitlines()[-1]).items()}
 
 
