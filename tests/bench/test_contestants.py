@@ -3,6 +3,8 @@
 Add a case when a definition of the compared tables changes. Must not measure time.
 """
 
+import copy
+import json
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -12,8 +14,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.bench import scale
-from tests.bench.contestants import WITHOUT, WRITERS, run
+from tests.bench import comparison, rooms
+from tests.bench.contestants import CONTESTANTS, EVENTS, USERS, run
 from tests.dbt_runs import run_dbt
 from userops_pipeline.core import contract
 from userops_pipeline.core.conform import conform
@@ -101,7 +103,7 @@ def shop(inputs: Path) -> None:
             con.execute(f"copy {table} to '{inputs}/{table}.parquet'")
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", [name for name, one in CONTESTANTS.items() if one.tables == EVENTS])
 def test_a_contestant_makes_the_tables_as_defined(name: str, tmp_path: Path) -> None:
     if name == "Polars streaming":
         pytest.importorskip("polars")
@@ -199,20 +201,65 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Path]:
     land(home, source, nights)
     conform(home, source, nights)
     prepare_build(home, [source.model_copy(update={"first_night": LAST})], LAST)  # features of one night, as in the benchmark
-    chosen = [f"+{model}" for models in scale.MODELS.values() for model in models]
+    chosen = [f"+{model}" for models in comparison.MODELS.values() for model in models]
     run_dbt(home.warehouse, "run", "--select", *chosen, target=home.dbt_target)
-    scale.export_inputs(home, home.root / "inputs", LAST)
+    comparison.export_inputs(home, home.root / "inputs", LAST)
     return home, home.root / "inputs"
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", CONTESTANTS)
 def test_a_contestant_makes_our_tables_of_a_dirty_shop(name: str, built: tuple[Home, Path], tmp_path: Path) -> None:
     """Every column our models gain must be made by all of them, or named in OURS_ALONE: else the benchmark compares nothing."""
     if name == "Polars streaming":
         pytest.importorskip("polars")
     home, inputs = built
     run(name, inputs, tmp_path, LAST)
-    assert scale.differences(home, tmp_path, WITHOUT.get(name, {})) == {}
+    contestant = CONTESTANTS[name]
+    assert comparison.differences(home, tmp_path, contestant.tables, contestant.without) == {}
+    with duckdb.connect() as con:  # nothing is equal for being empty
+        assert all(con.execute(f"select count(*) from '{tmp_path}/{table}.parquet'").fetchall()[0][0] > 10 for table in contestant.tables)
+
+
+def test_a_table_of_customers_that_differs_in_one_place_is_found(built: tuple[Home, Path], tmp_path: Path) -> None:
+    home, inputs = built
+    run("DuckDB by hand, customers", inputs, tmp_path, LAST)
+    wrong = {
+        "periods": "idle_2_3_count + 1 as idle_2_3_count",
+        "retention": "not is_complete as is_complete",
+        "rfm": "frequency + 1 as frequency",
+        "cohort_value": "cumulative_net_amount + 0.01 as cumulative_net_amount",
+        "tags": "not never_bought as never_bought",
+        "tag_history": "'somebody' as author",
+    }
+    assert set(wrong) == set(USERS)
+    with duckdb.connect() as con:
+        for table, change in wrong.items():
+            file = f"'{tmp_path}/{table}.parquet'"
+            con.execute(f"create or replace table made as from {file}")
+            con.execute(
+                f"copy (select * replace ({change}) from made where rowid = 0 union all select * from made where rowid <> 0) to {file}"
+            )
+    assert set(comparison.differences(home, tmp_path, USERS, {})) == set(USERS)
+
+
+def test_a_model_is_of_the_room_of_the_tables_that_need_it(built: tuple[Home, Path]) -> None:
+    manifest = json.loads((built[0].dbt_target / "manifest.json").read_text(encoding="utf-8"))
+    found = rooms.rooms(manifest)
+    named = ("period_lifecycle", "int_user_period", "int_user_rfm", "int_buyer", "int_user_day", "stg_orders", "audiences")
+    assert [found[name] for name in named] == ["periods", "periods", "value", "value", rooms.SHARED, "staging", "exports"]
+    seconds = rooms.seconds({"period_lifecycle": 3.0, "int_user_period": 1.0, "int_user_day": 8.0}, found)
+    assert seconds == {rooms.SHARED: 8.0, "periods": 4.0}
+    assert rooms.of_customers(seconds) == 4.0
+
+    def read_by_a_table_of(room: str) -> str:
+        changed = copy.deepcopy(manifest)
+        reader = copy.deepcopy(changed["nodes"]["model.userops.period_lifecycle"])
+        changed["nodes"]["model.userops.other"] = reader | {"name": "other", "fqn": ["userops", "marts", room, "other"]}
+        return rooms.rooms(changed)["int_user_period"]
+
+    assert read_by_a_table_of("periods") == "periods"
+    assert read_by_a_table_of("churn") == rooms.SHARED_BY_CUSTOMERS
+    assert read_by_a_table_of("funnels") == rooms.SHARED
 
 
 def test_a_table_that_differs_is_found(tmp_path: Path) -> None:
@@ -223,26 +270,26 @@ def test_a_table_that_differs_is_found(tmp_path: Path) -> None:
     run("DuckDB by hand", tmp_path, outputs, NIGHT)
     with duckdb.connect(str(home.warehouse)) as con:
         con.execute("create schema intermediate; create schema marts")
-        for table, place in scale.OURS.items():
-            con.execute(f"create table {place.removeprefix('ours.')} as from '{outputs}/{table}.parquet'")
-    assert scale.differences(home, outputs, {}) == {}
+        for table in EVENTS:
+            con.execute(f"create table {comparison.OURS[table].removeprefix('ours.')} as from '{outputs}/{table}.parquet'")
+    assert comparison.differences(home, outputs, EVENTS, {}) == {}
     with duckdb.connect(str(home.warehouse)) as con:
         con.execute("update intermediate.int_user_day set spend_amount = spend_amount + 0.01 where order_count = 1")
         con.execute("alter table marts.user_orders add column gift_count bigint")
         con.execute("alter table intermediate.int_user_features add column gender varchar")
-    found = scale.differences(home, outputs, {})
+    found = comparison.differences(home, outputs, EVENTS, {})
     assert set(found) == {"user_days", "purchases"}
     assert "contents differ" in found["user_days"]
     assert found["purchases"] == "theirs lacks gift_count"
-    assert set(scale.differences(home, outputs, {"purchases": ("gift_count",)})) == {"user_days"}
+    assert set(comparison.differences(home, outputs, EVENTS, {"purchases": ("gift_count",)})) == {"user_days"}
 
 
 def test_little_is_left_out_of_the_comparison() -> None:
-    assert WITHOUT.get("DuckDB by hand") is None
-    assert {columns for tables in WITHOUT.values() for columns in tables.values()} == {("session_id",)}
+    assert not any(CONTESTANTS[name].without for name in ("DuckDB by hand", "DuckDB by hand, customers"))
+    assert {columns for contestant in CONTESTANTS.values() for columns in contestant.without.values()} == {("session_id",)}
     declared = {column.name for column in contract.tables()["users"].columns} | {"age", "days_to_birthday"}
     of_rules = {"purchase_refund_amount", "point_count", "point_count_90d", "point_count_365d", "next_key_behaviour"}
     of_rules |= {"plan_order_count", "days_since_plan_order", "has_plan", "days_to_trial_end"}
     of_rules |= {"usual_gap_days", "late_gap_days", "long_gap_days", "overdue_gap_days"}
-    assert set(scale.OURS_ALONE) == {"features", "user_days"}
-    assert {*scale.OURS_ALONE["features"], *scale.OURS_ALONE["user_days"]} <= (declared - {"user_id", "registered_at"}) | of_rules
+    assert set(comparison.OURS_ALONE) == {"features", "user_days", "rfm"}
+    assert {*comparison.OURS_ALONE["features"], *comparison.OURS_ALONE["user_days"]} <= (declared - {"user_id", "registered_at"}) | of_rules

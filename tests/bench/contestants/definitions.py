@@ -2,11 +2,15 @@
 
 The definitions are those of the models' YAML: a session ends after 30 minutes without an event, goes on over one midnight and ends at the next,
 and what it was by the first midnight belongs to the day it began on, the rest to the next; heartbeats are not counted; a window of n days ends
-with the night; purchases are numbered by time, then order.
+with the night; purchases are numbered by time, then order. Of the tables of customers: weeks begin on Monday; a user is dormant in the first
+period without activity; a cohort is told by the day of the first purchase or registration, or by every active week; RFM scores are fifths of
+the buyers by average rank, its groups read from top to bottom.
 Add a name here when a column is made of it. Must not hold how a hand makes a table.
 """
 
 INPUTS = ("events", "orders", "lines", "activities", "users")
+# What the tables of customers are made of.
+USER_INPUTS = ("user_days", "purchases", "versions", "states", "words")
 
 TIMEOUT_MINUTES = 30
 HEARTBEAT_SECONDS = 10
@@ -69,3 +73,74 @@ RATIOS = {
 }
 DISCOUNT_SHARES = {"discount_share_90d": "_90d", "discount_share_365d": "_365d", "discount_share": ""}
 RENAMED = {"new_store_count": "store_count", "new_category_count": "category_count", "new_campaign_count": "campaign_count"}
+
+# Columns users are told apart by, beside the age band.
+DIMENSIONS = ("channel", "region", "city_tier", "gender", "language", "plan")
+AGE_BOUNDS = (18, 25, 35, 45, 55, 65)
+# Ages of silence in periods from which on it is called otherwise, and from which on it is churn (90 days).
+IDLE_FROM = (1, 2, 4, 8, 16)
+CHURNED_AFTER = {"day": 90, "week": 13, "month": 3}
+# `what`: months are those of purchases since the first one, weeks the active ones since every active one, days the active ones since
+# registration; `firsts` are the first periods of brackets.
+RETENTIONS = {
+    "repurchase": {
+        "label": "复购留存",
+        "grain": "month",
+        "kind": "on_period",
+        "entry": "first_time",
+        "what": "months",
+        "periods": 24,
+        "by_channel": True,
+    },
+    "still_buying": {
+        "label": "仍在复购",
+        "grain": "month",
+        "kind": "on_or_after",
+        "entry": "first_time",
+        "what": "months",
+        "periods": 12,
+        "by_channel": False,
+    },
+    "sign_up": {
+        "label": "注册后留存",
+        "grain": "day",
+        "kind": "on_period",
+        "entry": "first_time",
+        "what": "days",
+        "periods": 30,
+        "by_channel": False,
+    },
+    "sign_up_brackets": {
+        "label": "注册后分段留存",
+        "grain": "day",
+        "kind": "brackets",
+        "entry": "first_time",
+        "what": "days",
+        "periods": 30,
+        "by_channel": True,
+        "firsts": (0, 1, 4, 8, 15),
+    },
+    "weekly": {
+        "label": "周活跃留存",
+        "grain": "week",
+        "kind": "on_period",
+        "entry": "recurring",
+        "what": "weeks",
+        "periods": 12,
+        "by_channel": True,
+    },
+}
+COHORTS = "month"
+RFM_DAYS = 730
+# Label and condition over r, f, m and fm (the mean of f and m, halves up).
+RFM_GROUPS = {
+    "champions": ("冠军用户", "r = 5 and fm >= 4"),
+    "loyal": ("忠诚用户", "r >= 3 and fm >= 4"),
+    "cannot_lose": ("不可流失", "r <= 2 and fm = 5"),
+    "at_risk": ("流失风险", "r <= 2 and fm >= 3"),
+    "promising": ("潜力用户", "r >= 4 and fm >= 2"),
+    "newcomers": ("新近用户", "r >= 4"),
+    "needs_attention": ("需要关注", "r = 3"),
+    "sleeping": ("沉睡用户", "r is not null"),
+    "prospect": ("潜在用户", ""),
+}
