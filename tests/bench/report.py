@@ -38,15 +38,11 @@ def markdown(result: dict, sizes: Sequence[dict]) -> str:
         lines += ["", f"{label} ({since}, {entry['seconds']['nights']} nights of tables), CPU s: {parts}; largest models: {largest}"]
     if "rooms" in result["build"]:
         lines += ["", *_by_room(result["build"], result["increment"])]
-    for name, step in result.get("score", {}).items():
-        did = f"{step['users']:,} users scored, {step['versions']} versions fitted, {step['eligibility']}"
-        lines += [
-            "",
-            f"{name} of {step['customers']:,} customers ({step['histories']:,} groups of histories): {step['wall']} s wall, {step['cpu']} CPU s, "
-            f"of them {step['step_wall']} and {step['step_cpu']} the step itself, peak {step['peak_gib']} GiB; {did}",
-        ]
-    if "fixed_failed" in result:
-        lines += ["", f"a night with nothing new could not be measured: {result['fixed_failed']}"]
+    if "score" in result:
+        lines += _fit(result["score"]["fitting"], result["score"]["again"])
+    for name, what in (("score_failed", "the step score"), ("fixed_failed", "a night with nothing new")):
+        if name in result:
+            lines += ["", f"{what} could not be measured: {result[name]}"]
     if "fixed" in result:
         parts = ", ".join(f"{name} {seconds}" for name, seconds in result["fixed"].items())
         lines += ["", f"a night with nothing new, seconds: {parts}"]
@@ -86,9 +82,26 @@ def _by_table(rows: Sequence[Mapping]) -> list[str]:
 def _by_room(build: Mapping, increment: Mapping) -> list[str]:
     """CPU seconds of the models by room, and what the tables of customers add."""
     lines = ["| models CPU s by room | whole build | one night more |", "|---|---|---|"]
-    lines += [f"| {room} | {cpu} | {increment['rooms'].get(room, 0.0)} |" for room, cpu in build["rooms"].items()]
+    lines += [
+        f"| {room} | {cpu} | {increment['rooms'].get(room, 0.0)} |" for room, cpu in sorted(build["rooms"].items(), key=lambda one: -one[1])
+    ]
     said = [
         f"{entry['customers_cpu']} of {entry['cpu_parts']['models']} CPU s ({entry['customers_cpu'] / entry['cpu_parts']['models']:.0%}, {name})"
         for name, entry in (("whole", build), ("increment", increment))
     ]
     return [*lines, "", f"what the tables of {', '.join(CUSTOMERS)} add: {', '.join(said)}"]
+
+
+def _fit(first: Mapping, again: Mapping) -> list[str]:
+    """The step `score` where nothing is fitted yet, and once more with every fit known: what lies between them is the fits."""
+    fits = first["step_cpu"] - again["step_cpu"]
+    said = [
+        f"fit of {first['customers']:,} customers ({first['histories']:,} groups of histories over all versions): {first['versions']} version(s) in "
+        f"{fits:.2f} CPU s, {fits / max(first['versions'], 1):.2f} each"
+    ]
+    for name, step in (("with them", first), ("with the fits known", again)):
+        said.append(
+            f"step score {name}, {step['users']:,} users: {step['step_cpu']} CPU s, {step['step_wall']} s wall; "
+            f"its process {step['cpu']} CPU s, {step['wall']} s wall, peak {step['peak_gib']} GiB ({step['eligibility']})"
+        )
+    return [line for one in said for line in ("", one)]

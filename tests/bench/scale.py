@@ -30,7 +30,7 @@ from tests.bench.comparison import export_inputs
 from tests.bench.contest import contest
 from tests.bench.report import markdown
 from userops_pipeline.core.home import DBT_PROJECT_DIR, PROJECT_DIR, Home, write_json
-from userops_pipeline.core.scored import USERS
+from userops_pipeline.core.scored import FITS, USERS
 from userops_pipeline.core.source import load_source
 
 SIZES = {"S": (20_000, 100.0, 5.0), "M": (200_000, 50.0, 5.0), "L": (1_000_000, 50.0, 5.0)}  # users, events and orders per user
@@ -123,10 +123,10 @@ def score(home: Home, as_of: date) -> None:
         begun, cpu_begun = time.perf_counter(), time.process_time()
         outcome = scoring.score(con, rules, columns, as_of)
         step = {"step_wall": round(time.perf_counter() - begun, 2), "step_cpu": round(time.process_time() - cpu_begun, 2)}
-        buyers, histories = con.execute(
-            "select (select count(last_purchase_on) from intermediate.int_buyer), (select count(*) from intermediate.int_value_history)"
+        customers, histories = con.execute(
+            f"select (select max(customer_count) from marts.{FITS}), (select count(*) from intermediate.int_value_history)"
         ).fetchall()[0]
-    counts = {"customers": buyers, "histories": histories, "users": outcome.rows[USERS], "versions": len(outcome.fitted)}
+    counts = {"customers": customers or 0, "histories": histories, "users": outcome.rows[USERS], "versions": len(outcome.fitted)}
     failed = [check.name for check in outcome.checks if not check.passed]
     write_json(home.root / "score.json", {**step, **counts, "eligibility": outcome.eligibility, "failed": failed})
 
@@ -226,14 +226,21 @@ def measure(size: str, root: Path) -> dict:
         "users_rows": tables["users"],
         "build": whole_row(whole, whole_seconds, room_of),
         "increment": whole_row(increment, increment_seconds, room_of),
-        "score": {name: scored(home, LAST) for name in ("fit and score", "score again")},
     }
 
 
-def scored(home: Home, as_of: date) -> dict:
-    """The step `score` in a process of its own on the finished build: what it used, of it the step itself, and what it did."""
-    used = processes.run([*MODULE, "--score", str(home.root), str(as_of)])
-    return {**asdict(used), **json.loads((home.root / "score.json").read_text(encoding="utf-8"))}
+def score_cost(home: Home, as_of: date) -> dict:
+    """The step `score` in a process of its own on the finished build, with no version fitted yet and again: what each used, of it the step
+    itself, and what it did.
+
+    Raises:
+        processes.Failed: it ended badly.
+    """
+    found = {}
+    for name in ("fitting", "again"):
+        used = processes.run([*MODULE, "--score", str(home.root), str(as_of)])
+        found[name] = {**asdict(used), **json.loads((home.root / "score.json").read_text(encoding="utf-8"))}
+    return found
 
 
 def remember(result: dict) -> list[dict]:
@@ -257,13 +264,15 @@ def main() -> None:
             root = Path(rest[0]) if rest else RESULTS / size
             root.mkdir(parents=True, exist_ok=True)
             result = measure(size, root)
-            remember(result)
-            if size == "S":
+            remember(result)  # what follows may fail
+            home = Home(root / "home")
+            more = {"score": lambda: score_cost(home, LAST)} | ({"fixed": lambda: fixed_cost(home, root / "shop")} if size == "S" else {})
+            for name, measured in more.items():
                 try:
-                    result["fixed"] = fixed_cost(Home(root / "home"), root / "shop")
+                    result[name] = measured()
                 except processes.Failed as error:
                     print(error, file=sys.stderr)
-                    result["fixed_failed"] = " ".join(str(error).split())[-300:]
+                    result[f"{name}_failed"] = " ".join(str(error).split())[-300:]
             print(markdown(result, remember(result)))
         case _:
             sys.exit(f"Say a size, one of {', '.join(SIZES)}, and where it may be kept: python -m tests.bench.scale S [folder]")

@@ -171,8 +171,7 @@ def retention(con: duckdb.DuckDBPyConnection, outputs: Path) -> None:
         for place, first in enumerate(firsts):
             through = last if rule["kind"] == "on_or_after" else firsts[place + 1] - 1 if place + 1 < len(firsts) else last
             mask = (1 << through + 1) - (1 << first)
-            step = {"day": "{0}", "week": "{0} * 7", "month": "{0}"}[grain].format(first)
-            cells.append(f"('{name}', {first}, {through}, {mask}::hugeint, {step})")
+            cells.append(f"('{name}', {first}, {through}, {mask}::hugeint, {first * {'week': 7}.get(grain, 1)})")
         asked.append(
             f"('{name}', '{rule['label']}', '{grain}', '{rule['kind']}', '{rule['entry']}', '{rule['what']}', {rule['by_channel']})"
         )

@@ -65,6 +65,6 @@ def history(con: duckdb.DuckDBPyConnection, outputs: Path) -> None:
             1 as confidence
         from carried anti join by_agents using (user_id, tag) join versions using (tag)
         union all
-        select user_id, tag, 'manual', getvariable('night'), null, 1, null, author, confidence from by_agents semi join ruled using (user_id)
+        select user_id, tag, 'manual', getvariable('night'), null, 1, null, author, confidence from by_agents
         ) to '{outputs}/tag_history.parquet'"""
     )
