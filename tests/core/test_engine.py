@@ -17,7 +17,13 @@ import sqlglot
 from userops_pipeline.core import contract, engine
 from userops_pipeline.core.home import Home, UserOpsError
 
-CLOCK = {"as_of": date(2026, 3, 2), "window_from": date(2026, 3, 1), "first_on": date(2026, 3, 1), "business_zone": "Asia/Shanghai"}
+CLOCK = {
+    "as_of": date(2026, 3, 2),
+    "window_from": date(2026, 3, 1),
+    "first_on": date(2026, 3, 1),
+    "business_zone": "Asia/Shanghai",
+    "facts_from_at": datetime(2026, 2, 28, 16),
+}
 TABLES = {("marts", "orders"): {"order_id": "string", "ordered_at": "timestamp", "amount": "decimal(18,2)", "item_count": "bigint"}}
 
 
@@ -38,6 +44,7 @@ def test_spark_is_told_every_table_of_the_contract_and_the_clock(home: Home) -> 
         assert f"create table raw.{table} (" in told
         assert f"location '{(home.raw / table).as_uri()}'" in told
     assert "date'2026-03-02' as as_of" in told
+    assert "timestamp'2026-02-28 16:00:00' as facts_from_at" in told
     assert "varchar" not in told.lower()
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.dbt_runs import run_dbt
 from userops_pipeline.core import contract
-from userops_pipeline.core.warehouse import EVERYTHING
+from userops_pipeline.core.warehouse import EVERYTHING, Clock, write_clock
 from userops_pipeline.simulate import Settings, simulate
 
 pytestmark = pytest.mark.soak  # a community simulated and built: dear
@@ -42,11 +42,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection:
         for table in contract.tables().values():
             con.execute(f"create table raw.{table.name} as {contract.empty_select(table)}")
         con.execute("create table raw.load_accounting (source_name varchar, table_name varchar, arrived_on date, rows_in bigint, rows_kept bigint, rows_quarantined bigint, rows_duplicate bigint)")  # fmt: skip
-        con.execute(
-            "create table raw.clock as select cast(? as date) as as_of, cast(? as date) as window_from, cast(? as date) as first_on, "
-            "'Asia/Shanghai' as business_zone",
-            [FIRST_ON + timedelta(days=NIGHTS - 1), EVERYTHING, FIRST_ON + timedelta(days=NIGHTS - 1)],
-        )
+        as_of = FIRST_ON + timedelta(days=NIGHTS - 1)
+        write_clock(con, Clock(as_of, EVERYTHING, as_of, "Asia/Shanghai", full=True))
         for name, columns in COLUMNS.items():
             kind = "csv" if name == "referrals" else "parquet"
             con.execute(

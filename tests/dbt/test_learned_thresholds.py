@@ -15,7 +15,7 @@ import pytest
 
 from tests.dbt_runs import run_dbt
 from userops_pipeline.core import contract
-from userops_pipeline.core.warehouse import EVERYTHING
+from userops_pipeline.core.warehouse import EVERYTHING, Clock, write_clock
 from userops_pipeline.simulate import Settings, simulate
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
@@ -45,11 +45,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         for table in contract.tables().values():
             con.execute(f"create table raw.{table.name} as {contract.empty_select(table)}")
         con.execute("create table raw.load_accounting (source_name varchar, table_name varchar, arrived_on date, rows_in bigint, rows_kept bigint, rows_quarantined bigint, rows_duplicate bigint)")  # fmt: skip
-        con.execute(
-            "create table raw.clock as select cast(? as date) as as_of, cast(? as date) as window_from, cast(? as date) as first_on, "
-            "'Asia/Shanghai' as business_zone",
-            [AS_OF, EVERYTHING, FIRST_ON],
-        )
+        write_clock(con, Clock(AS_OF, EVERYTHING, FIRST_ON, "Asia/Shanghai", full=True))
         for name, columns in COLUMNS.items():
             files = f"read_{'csv' if name == 'products' else 'parquet'}('{out}/drops/*/{name}.{'csv' if name == 'products' else 'parquet'}', filename = true)"
             con.execute(

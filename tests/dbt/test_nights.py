@@ -15,7 +15,7 @@ import pytest
 
 from tests.dbt_runs import run_dbt
 from userops_pipeline.core import contract
-from userops_pipeline.core.warehouse import EVERYTHING
+from userops_pipeline.core.warehouse import EVERYTHING, Clock, write_clock
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 FIRST_ON = date(2024, 1, 1)
@@ -247,11 +247,8 @@ def open_community(con: duckdb.DuckDBPyConnection) -> None:
 def build(path: Path, as_of: int, window_from: int | None, *, tests: bool = False) -> Path:
     """One dbt build of the shop; gives the folder of compiled SQL."""
     with duckdb.connect(str(path)) as con:
-        con.execute(
-            "create or replace table raw.clock as select cast(? as date) as as_of, cast(? as date) as window_from, "
-            "cast(? as date) as first_on, cast(? as varchar) as business_zone",
-            [night(as_of), EVERYTHING if window_from is None else night(window_from), FIRST_ON, ZONE],
-        )
+        window = EVERYTHING if window_from is None else night(window_from)
+        write_clock(con, Clock(night(as_of), window, FIRST_ON, ZONE, full=window_from is None))
     target = path.with_suffix("")
     leave_out = ["--exclude", "resource_type:unit_test"] + ([] if tests else ["resource_type:test"])
     run_dbt(path, "build", *leave_out, target=target)

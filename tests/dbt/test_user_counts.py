@@ -21,7 +21,7 @@ import yaml
 
 from tests.dbt_runs import run_dbt
 from userops_pipeline.core import contract
-from userops_pipeline.core.warehouse import EVERYTHING
+from userops_pipeline.core.warehouse import EVERYTHING, Clock, write_clock
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 FIRST_ON, AS_OF = date(2024, 1, 1), date(2024, 5, 10)
@@ -121,8 +121,7 @@ def write_raw(path: Path, everybody: list[User]) -> None:
         for table in contract.tables().values():
             con.execute(f"create table raw.{table.name} as {contract.empty_select(table)}")
         con.execute("create table raw.load_accounting (source_name varchar, table_name varchar, arrived_on date, rows_in bigint, rows_kept bigint, rows_quarantined bigint, rows_duplicate bigint)")  # fmt: skip
-        con.execute("create table raw.clock as select cast(? as date) as as_of, cast(? as date) as window_from, cast(? as date) as first_on, 'UTC' as business_zone",
-                    [AS_OF, EVERYTHING, FIRST_ON])  # fmt: skip
+        write_clock(con, Clock(AS_OF, EVERYTHING, FIRST_ON, "UTC", full=True))
         for name, table_rows in rows.items():
             for number, row in enumerate(table_rows):
                 full = {**row, "source_name": "shop", "source_file": "f", "source_row": number}

@@ -19,7 +19,7 @@ import pytest
 
 from tests.dbt_runs import failures, run_dbt, try_dbt
 from userops_pipeline.core import contract
-from userops_pipeline.core.warehouse import EVERYTHING
+from userops_pipeline.core.warehouse import EVERYTHING, Clock, write_clock
 
 AS_OF, FIRST_ON, ZONE = "2024-05-31", "2024-01-01", "Asia/Shanghai"
 MODELS = "+user_rfm +retention_cohorts +funnel_conversion +audiences +audience_sizes"
@@ -85,9 +85,7 @@ def write_raw(database: duckdb.DuckDBPyConnection) -> None:
         "create table raw.load_accounting as select 'shop' as source_name, 'orders' as table_name, date '2024-01-01' as arrived_on, "
         "1::bigint as rows_in, 1::bigint as rows_kept, 0::bigint as rows_quarantined, 0::bigint as rows_duplicate"
     )
-    database.execute(
-        f"create table raw.clock as select date '{AS_OF}' as as_of, date '{EVERYTHING}' as window_from, date '{FIRST_ON}' as first_on, '{ZONE}' as business_zone"
-    )
+    write_clock(database, Clock(date.fromisoformat(AS_OF), EVERYTHING, date.fromisoformat(FIRST_ON), ZONE, full=True))
     tests = ("a_test_user", "a_silent_test_user")
     add(
         database,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -46,7 +46,9 @@ def engine() -> Engine:
     raise UserOpsError(f"USEROPS_ENGINE is {name!r}; there are two engines, duckdb and spark.")
 
 
-def before_build(home: Home, *, as_of: date, window_from: date, first_on: date, business_zone: str, full: bool) -> list[str]:
+def before_build(
+    home: Home, *, as_of: date, window_from: date, first_on: date, business_zone: str, facts_from_at: datetime, full: bool
+) -> list[str]:
     """What Spark must be told before dbt starts: the lake's tables and the clock as views. A full build forgets all earlier tables."""
     statements = [f"drop schema if exists {schema} cascade" for schema in SCHEMAS] if full else []
     statements.append("create schema if not exists raw")
@@ -55,7 +57,7 @@ def before_build(home: Home, *, as_of: date, window_from: date, first_on: date, 
     statements += _lake_table("load_accounting", ACCOUNTING_COLUMNS, home.accounting)
     statements.append(
         f"create or replace view raw.clock as select date'{as_of}' as as_of, date'{window_from}' as window_from, "
-        f"date'{first_on}' as first_on, '{business_zone}' as business_zone"
+        f"date'{first_on}' as first_on, '{business_zone}' as business_zone, timestamp'{facts_from_at}' as facts_from_at"
     )
     return statements
 

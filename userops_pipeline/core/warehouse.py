@@ -12,8 +12,9 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import duckdb
 
@@ -42,6 +43,13 @@ class Clock:
     first_on: date
     business_zone: str
     full: bool
+
+    @property
+    def facts_from_at(self) -> datetime:
+        """When `window_from` begins, in UTC without saying so: the first time its clocks show midnight, or show anything, where they skip it."""
+        if self.window_from == EVERYTHING:
+            return datetime.min
+        return datetime.combine(self.window_from, time.min, ZoneInfo(self.business_zone)).astimezone(UTC).replace(tzinfo=None)
 
 
 def project_hash() -> str:
@@ -128,10 +136,7 @@ def prepare_build(home: Home, sources: list[Source], as_of: date, *, full: bool 
             "create or replace view raw.load_accounting as select source_name, table_name, arrived_on, rows_in, rows_kept, "
             f"rows_quarantined, rows_duplicate from {accounting_scan(home)}"
         )
-        connection.execute("create or replace table raw.clock (as_of date, window_from date, first_on date, business_zone varchar)")
-        connection.execute(
-            "insert into raw.clock values (?, ?, ?, ?)", [clock.as_of, clock.window_from, clock.first_on, clock.business_zone]
-        )
+        write_clock(connection, clock)
         connection.execute("create table if not exists raw.built (nights varchar, dirty_from date, project_hash varchar)")
         if connection.execute("select 1 from raw.built").fetchone() is None:
             connection.execute("insert into raw.built values ('[]', null, ?)", [project_hash()])
@@ -139,6 +144,15 @@ def prepare_build(home: Home, sources: list[Source], as_of: date, *, full: bool 
         connection.execute("update raw.built set dirty_from = least(coalesce(dirty_from, ?), ?)", [window_from, window_from])
         connection.commit()
     return clock
+
+
+def write_clock(connection: duckdb.DuckDBPyConnection, clock: Clock) -> None:
+    """The one row that int_clock reads."""
+    connection.execute(
+        "create or replace table raw.clock (as_of date, window_from date, first_on date, business_zone varchar, facts_from_at timestamp)"
+    )
+    row = [clock.as_of, clock.window_from, clock.first_on, clock.business_zone, clock.facts_from_at]
+    connection.execute("insert into raw.clock values (?, ?, ?, ?, ?)", row)
 
 
 def finish_build(home: Home, as_of: date, handed_over: Mapping[tuple[str, str], Columns] | None = None) -> None:

@@ -147,7 +147,7 @@ def build_assets(shop: Shop) -> dg.AssetsDefinition:
         whole = "everything" if clock.full else "this night only" if clock.window_from == as_of else f"from {clock.window_from} on"
         context.log.info(f"clock: as of {as_of}, rebuilding {whole}")
         if engine.engine() == "spark":
-            _on_spark(shop.home, engine.before_build(shop.home, **dataclasses.asdict(clock)))
+            _on_spark(shop.home, engine.before_build(shop.home, **dataclasses.asdict(clock), facts_from_at=clock.facts_from_at))
         crash_point("build:before_dbt")
         results = _build(shop.home, context)
         yield from _events(shop.home, manifest, results, context)

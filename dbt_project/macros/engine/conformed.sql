@@ -19,7 +19,7 @@
         {%- do published.append("arrived_on") -%}
         {%- set lineage = ["source_name", "source_file", "source_row"] -%}
         {%- set hidden_key = key | reject("in", published) | list -%}
-        {%- set kept = published | reject("equalto", on) | list + (["business_zone", "facts_from"] if at else []) -%}
+        {%- set kept = published | reject("equalto", on) | list + (["business_zone", "facts_from_at"] if at else []) -%}
         {%- set key_columns = [] -%}
         {%- for column in key -%} {%- do key_columns.append("raw." ~ column) -%} {%- endfor -%}
         with
@@ -28,7 +28,7 @@
                     {%- for column in published + hidden_key + lineage if column != on %}
                         raw.{{ column }},
                     {%- endfor %}
-                    {%- if at %} clock.business_zone, clock.facts_from, {%- endif %}
+                    {%- if at %} clock.business_zone, clock.facts_from_at, {%- endif %}
                     {{ hashed(key_columns) }} as key_hash
                 from {{ relation }} as raw
                 cross join {{ clock }} as clock
@@ -70,7 +70,8 @@
 
         select {{ published | join(", ") }}
         from dated
-        {%- if at %} where {{ on }} >= facts_from {%- endif %}
+        {#- Said of the time and not of its date: the date would be reckoned twice for every row. #}
+        {%- if at %} where {{ at }} >= facts_from_at {%- endif %}
     {%- endif -%}
 {% endmacro %}
 

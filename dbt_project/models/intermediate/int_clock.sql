@@ -1,10 +1,11 @@
-with clock as (select as_of, window_from, first_on, business_zone from {{ source("run", "clock") }})
+with clock as (select as_of, window_from, first_on, business_zone, facts_from_at from {{ source("run", "clock") }})
 
 select
     as_of,
     greatest(window_from, first_on) as window_from,
     first_on,
     window_from as facts_from,
+    facts_from_at,
     case
         when window_from = cast('0001-01-01' as date) then window_from else {{ days_after("window_from", -1) }}
     end as sessions_from,

@@ -9,7 +9,6 @@ with
             device_id is not null
             and user_id is not null
             and not coalesce(is_bot, false)
-            and event_on >= (select facts_from from clock)
     ),
     links as (
         select

@@ -18,7 +18,7 @@ with
             campaign_id,
             visit_id
         from {{ ref("stg_events") }}
-        where event_on >= (select facts_from from clock) and not coalesce(is_bot, false)
+        where not coalesce(is_bot, false)
     ),
     identities as (
         select device_id, user_id, from_at, to_at, stitched_from_on, change_number from {{ ref("int_identity") }}

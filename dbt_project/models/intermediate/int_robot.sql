@@ -10,7 +10,6 @@ with
             count(*) as event_count,
             max(case when is_bot then 1 else 0 end) as is_declared
         from {{ ref("stg_events") }}
-        where event_on >= (select facts_from from clock)
         group by device_id, user_id, event_on
     ),
     subject_days as (
