@@ -30,7 +30,8 @@ NEIGHBOURS = {
     "marts": {"intermediate", "marts"},
     "exports": {"marts", "intermediate"},
 }
-# What staging leaves behind: the clock, personal columns, earlier versions of a user or of a link. And a book that is only shown.
+# What staging leaves behind: the clock, personal columns, earlier versions of a user or of a link. And a book that is only shown,
+# and what staging counts once for several readers.
 EXCEPTIONS = {
     ("int_clock", "source"),
     ("int_exclusion", "source"),
@@ -39,6 +40,7 @@ EXCEPTIONS = {
     ("int_consent", "source"),
     ("int_contact_point", "source"),
     ("load_accounting", "staging"),
+    ("stg_events", "staging"),
 }
 # Models that may see a name or an address.
 PERSONAL = {"int_contact_point", "int_consent"}

@@ -16,18 +16,25 @@ from userops_pipeline.core.home import Home
 from userops_pipeline.core.reading import quoted
 
 
-def _hive_scan(folder: Path) -> str:
-    return f"read_parquet({quoted(str(folder / '*' / '*.parquet'))}, hive_partitioning=true, hive_types={{'arrived_on': 'DATE'}})"
+def _hive_scan(folders: list[Path]) -> str:
+    files = ", ".join(quoted(str(folder / "*.parquet")) for folder in folders)
+    return f"read_parquet([{files}], hive_partitioning=true, hive_types={{'arrived_on': 'DATE'}})"
 
 
-def raw_scan(home: Home, table: str) -> str:
-    """All conformed rows of a contract table; a filter on arrived_on skips whole nights."""
-    return _hive_scan(home.raw / table)
+def raw_scan(home: Home, table: str, since: date | None = None) -> str:
+    """The conformed rows of a contract table, of all nights or of those from `since` on.
+
+    A filter on arrived_on skips whole nights as well, but leaves DuckDB expecting no rows of what remains; nights named do not.
+    """
+    folder = home.raw / table
+    if since is None:
+        return _hive_scan([folder / "*"])
+    return _hive_scan([place for place in sorted(folder.glob("arrived_on=*")) if place.name >= f"arrived_on={since}"])
 
 
 def accounting_scan(home: Home) -> str:
     """Rows in, kept, quarantined and duplicate per source, table and night."""
-    return _hive_scan(home.accounting)
+    return _hive_scan([home.accounting / "*"])
 
 
 @dataclass(frozen=True)

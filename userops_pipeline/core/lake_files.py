@@ -59,10 +59,14 @@ def move_into_place(home: Home, source: Source, nights: list[date], written: lis
 
 
 def ensure_empty_tables(home: Home) -> None:
-    """Every contract table exists, empty where no source fills it, so that everything built on it builds."""
+    """Every contract table exists, empty where no source fills it, so that everything built on it builds.
+
+    The empty file stands after all nights: DuckDB takes the rows of the first file for those of every other, and with none expected
+    it would keep the larger side of every join in memory.
+    """
     with duckdb.connect() as connection:
         for table in contract.tables().values():
-            place = home.raw / table.name / "arrived_on=1970-01-01" / "empty.parquet"
+            place = home.raw / table.name / "arrived_on=9999-12-31" / "empty.parquet"
             place.parent.mkdir(parents=True, exist_ok=True)
             part = place.with_name(f".empty.{os.getpid()}.part")
             connection.execute(f"copy ({contract.empty_select(table)}) to {quoted(str(part))} (format parquet)")

@@ -129,9 +129,9 @@ def prepare_build(home: Home, sources: list[Source], as_of: date, *, full: bool 
         connection.execute("create schema if not exists raw")
         for table in contract.tables().values():
             columns = ", ".join(f'"{name}"' for name in contract.raw_columns(table))
-            # Staging reads what happened from the window on. Said as a date, earlier nights' files are not opened; a subquery reads them all.
-            since = f" where arrived_on >= date '{clock.window_from}'" if table.at and not clock.full else ""
-            connection.execute(f"create or replace view raw.{table.name} as select {columns} from {raw_scan(home, table.name)}{since}")
+            # Staging reads what happened from the window on.
+            since = clock.window_from if table.at and not clock.full else None
+            connection.execute(f"create or replace view raw.{table.name} as select {columns} from {raw_scan(home, table.name, since)}")
         connection.execute(
             "create or replace view raw.load_accounting as select source_name, table_name, arrived_on, rows_in, rows_kept, "
             f"rows_quarantined, rows_duplicate from {accounting_scan(home)}"

@@ -2,12 +2,13 @@
     A staging model: the latest version of every key of a contract table that had arrived by `as_of`, without personal columns.
     `at` is given for tables whose rows happen in time: they get a business date and are kept incremental by it, or, where the
     contract says `staged: window`, are a view on the dates this run recomputes. Key and columns come from the source's meta, which
-    is generated from the contract.
+    is generated from the contract. What is a view is read by several models: which of its keys arrived twice is a table of its own, counted once.
 -#}
 {% macro conformed(table, at=none, staged="whole") %}
     {%- set on = at | replace("_at", "_on") if at else none -%}
     {%- set relation = source("raw", table) -%}
     {%- set clock = ref("int_clock") -%}
+    {%- set again = ref("stg_" ~ table ~ "_again") if staged == "window" -%}
     {%- if at and staged == "whole" -%} {{- windowed(on, start="facts_from") -}} {%- endif -%}
     {%- if execute -%}
         {%- set contract = graph.sources["source.userops.raw." ~ table].config.meta -%}
@@ -20,8 +21,6 @@
         {%- set lineage = ["source_name", "source_file", "source_row"] -%}
         {%- set hidden_key = key | reject("in", published) | list -%}
         {%- set kept = published | reject("equalto", on) | list + (["business_zone", "facts_from_at"] if at else []) -%}
-        {%- set key_columns = [] -%}
-        {%- for column in key -%} {%- do key_columns.append("raw." ~ column) -%} {%- endfor -%}
         with
             arrived as {{ inlined() }} (
                 select
@@ -29,14 +28,15 @@
                         raw.{{ column }},
                     {%- endfor %}
                     {%- if at %} clock.business_zone, clock.facts_from_at, {%- endif %}
-                    {{ hashed(key_columns) }} as key_hash
+                    {{ key_hash(contract) }} as key_hash
                 from {{ relation }} as raw
                 cross join {{ clock }} as clock
-                where raw.arrived_on <= clock.as_of {%- if at %} and raw.arrived_on >= clock.facts_from {%- endif %}
+                where {{ has_arrived(at) }}
             ),
-            -- Few keys arrive twice: finding those is cheap, ranking or copying every row is not. Counted by a number,
-            -- fifty million keys fit in memory; keys that share a number are ranked each by itself.
-            again as (select key_hash from arrived group by key_hash having count(*) > 1),
+            -- Few keys arrive twice: finding those is cheap, ranking or copying every row is not.
+            again as (
+                {%- if again %}select key_hash from {{ again }}{%- else %}{{ arrived_again(table, at) }} {%- endif -%}
+            ),
             -- A case and not a join: a planner that expects many of them would keep all rows in memory instead.
             single as (
                 select {{ kept | join(", ") }}
@@ -75,6 +75,34 @@
     {%- endif -%}
 {% endmacro %}
 
+{#-
+    Keys of a contract table that arrived more than once, each as a number: so counted, fifty million keys fit in memory. Keys that
+    share a number are both here, and whoever reads this ranks the rows of each by itself.
+-#}
+{% macro arrived_again(table, at=none) %}
+    {%- set relation = source("raw", table) -%}
+    {%- set clock = ref("int_clock") -%}
+    {%- if execute -%}
+        {%- set key = key_hash(graph.sources["source.userops.raw." ~ table].config.meta) -%}
+        select {{ key }} as key_hash
+        from {{ relation }} as raw
+        cross join {{ clock }} as clock
+        where {{ has_arrived(at) }}
+        group by {{ key }}
+        having count(*) > 1
+    {%- endif -%}
+{% endmacro %}
+
+{% macro key_hash(contract) -%}
+    {%- set columns = [] -%}
+    {%- for column in contract["key"] -%} {%- do columns.append("raw." ~ column) -%} {%- endfor -%}
+    {{ hashed(columns) }}
+{%- endmacro %}
+
+{% macro has_arrived(at) -%}
+    raw.arrived_on <= clock.as_of {%- if at %} and raw.arrived_on >= clock.facts_from {%- endif %}
+{%- endmacro %}
+
 {#- Said of a CTE that is read more than once and too large to be copied: DuckDB would write it out, Spark never does. -#}
 {% macro inlined() -%} {{ return(adapter.dispatch("inlined", "userops")()) }} {%- endmacro %}
 
@@ -82,7 +110,7 @@
 
 {% macro duckdb__inlined() -%} {{ return("not materialized") }} {%- endmacro %}
 
-{#- A 64-bit number of these values, for finding rows that may be alike; it differs by engine, so no table may hold it. -#}
+{#- A 64-bit number of these values, for finding rows that may be alike; it differs by engine, so nothing that is published may hold it. -#}
 {% macro hashed(columns) -%} {{ return(adapter.dispatch("hashed", "userops")(columns)) }} {%- endmacro %}
 
 {% macro spark__hashed(columns) -%} {{ return("xxhash64(" ~ columns | join(", ") ~ ")") }} {%- endmacro %}

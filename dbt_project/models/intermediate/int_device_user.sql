@@ -5,10 +5,7 @@ with
     seen as (
         select device_id, user_id, event_at as seen_at, event_on as seen_on
         from {{ ref("stg_events") }}
-        where
-            device_id is not null
-            and user_id is not null
-            and not coalesce(is_bot, false)
+        where device_id is not null and user_id is not null and not coalesce(is_bot, false)
     ),
     links as (
         select

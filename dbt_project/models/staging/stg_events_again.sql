@@ -1,0 +1,1 @@
+{{ config(materialized="table") }} {{ arrived_again("events", at="event_at") }}
