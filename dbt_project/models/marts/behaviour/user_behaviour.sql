@@ -11,25 +11,22 @@ with
             {{ days_after("as_of", 1 - (rules["lookback_days"] | default(180))) }} as habits_from
         from {{ ref("int_clock") }}
     ),
+    {#- Users are numbered: whatever is sorted and grouped by user below costs half as much by a number as by a text. -#}
     users as (
-        select user_id
+        select user_id, cast(row_number() over (order by user_id) as integer) as user_number
         from {{ ref("int_user") }}
         where known_to_on is null and registered_on <= (select as_of from clock)
     ),
     days as (
         select
-            days.user_id,
+            users.user_number,
             days.activity_on,
             days.active_days,
-            days.event_count,
-            days.search_count,
-            days.first_active_at,
-            clock.business_zone,
-            days.activity_on >= clock.week_from as is_in_week,
-            days.activity_on >= clock.month_from as is_in_month,
-            days.activity_on >= clock.quarter_from as is_in_quarter
+            case when days.event_count > 0 then days.search_count end as search_count,
+            days.first_active_at
         from {{ ref("int_user_day") }} as days
-        inner join clock on days.activity_on between clock.habits_from and clock.as_of
+        inner join users on days.user_id = users.user_id
+        where days.activity_on between (select habits_from from clock) and (select as_of from clock)
     ),
     category_days as (
         select user_id, category, activity_on, spend_amount
@@ -45,7 +42,7 @@ with
             and ordered_on between (select habits_from from clock) and (select as_of from clock)
     ),
     lines as (
-        select lines.user_id, lines.category, cast(lines.unit_price as double) as unit_price
+        select users.user_number, lines.category, cast(lines.unit_price as double) as unit_price
         from {{ ref("int_purchase_line") }} as lines
         inner join users on lines.user_id = users.user_id
         where
@@ -56,59 +53,81 @@ with
 
     active as (
         select
-            user_id,
-            activity_on,
-            {{ business_hour("first_active_at", "business_zone") }} as hour_of_day,
-            {{ iso_weekday("activity_on") }} as weekday,
-            {{ days_between("lag(activity_on) over (partition by user_id order by activity_on)", "activity_on") }}
-            as gap_days
+            days.user_number,
+            days.activity_on,
+            {{ business_hour("days.first_active_at", "clock.business_zone") }} as hour_of_day,
+            {{ iso_weekday("days.activity_on") }} as weekday
         from days
-        where active_days > 0
+        cross join clock
+        where days.active_days > 0
     ),
     counted as (
         select
-            user_id,
-            sum({{ one_if("active_days > 0 and is_in_week") }}) as active_days_7d,
-            sum({{ one_if("active_days > 0 and is_in_month") }}) as active_days_30d,
-            sum({{ one_if("active_days > 0 and is_in_quarter") }}) as active_days_90d,
-            sum(case when event_count > 0 and is_in_quarter then search_count end) as search_count_90d,
-            sum(active_days) as habit_days
+            days.user_number,
+            count(case when days.active_days > 0 and days.activity_on >= clock.week_from then 1 end) as active_days_7d,
+            count(
+                case when days.active_days > 0 and days.activity_on >= clock.month_from then 1 end
+            ) as active_days_30d,
+            count(
+                case when days.active_days > 0 and days.activity_on >= clock.quarter_from then 1 end
+            ) as active_days_90d,
+            sum(case when days.activity_on >= clock.quarter_from then days.search_count end) as search_count_90d,
+            sum(days.active_days) as habit_days
         from days
-        group by user_id
+        cross join clock
+        group by days.user_number
+    ),
+    spaced as (
+        select
+            user_number,
+            {{ days_between("lag(activity_on) over (partition by user_number order by activity_on)", "activity_on") }}
+            as gap_days
+        from active
     ),
     gap_places as (
         select
-            user_id,
+            user_number,
             gap_days,
-            row_number() over (partition by user_id order by gap_days) as place,
-            count(*) over (partition by user_id) as gap_count
-        from active
+            row_number() over (partition by user_number order by gap_days) as place,
+            count(*) over (partition by user_number) as gap_count
+        from spaced
         where gap_days is not null
     ),
     gaps as (
         select
-            user_id,
+            user_number,
             count(*) as gap_count,
             {{ percentile_at(50, "gap_days", "place", "gap_count") }} as gap_median_days,
             {{ percentile_at(90, "gap_days", "place", "gap_count") }} as gap_p90_days
         from gap_places
-        group by user_id
+        group by user_number
     ),
 
-    {#- Of hours and weekdays with equally many days the one used last is preferred, then the earlier one. -#}
+    {#-
+        Of hours and weekdays with equally many days the one used last is preferred, then the earlier one: the greatest of one number
+        made of the three, where an hour or weekday is counted back from 99.
+    -#}
     {%- for part in ["hour_of_day", "weekday"] %}
         {{ part }}_days as (
-            select user_id, {{ part }}, count(*) as day_count, max(activity_on) as last_on
+            select user_number, {{ part }}, count(*) as day_count, max(activity_on) as last_on
             from active
-            group by user_id, {{ part }}
+            group by user_number, {{ part }}
         ),
         {{ part }}_ranks as (
             select
-                user_id,
-                {{ part }},
-                day_count,
-                row_number() over (partition by user_id order by day_count desc, last_on desc, {{ part }}) as place
+                user_number,
+                max(day_count) as day_count,
+                99 - mod(
+                    max(
+                        day_count * 1000000000
+                        + {{ days_between("cast('1970-01-01' as date)", "last_on") }} * 100
+                        + 99
+                        - {{ part }}
+                    ),
+                    100
+                ) as {{ part }}
             from {{ part }}_days
+            group by user_number
         ),
     {%- endfor %}
 
@@ -145,24 +164,26 @@ with
         group by category
         having count(*) >= {{ rules["minimum_category_lines"] | default(1) }}
     ),
-    price_places as (
-        select
-            lines.user_id,
-            lines.unit_price / category_prices.middle_price as relative_price,
-            row_number() over (
-                partition by lines.user_id order by lines.unit_price / category_prices.middle_price
-            ) as place,
-            count(*) over (partition by lines.user_id) as line_count
+    relative_prices as (
+        select lines.user_number, lines.unit_price / category_prices.middle_price as relative_price
         from lines
         inner join category_prices on lines.category = category_prices.category
     ),
+    price_places as (
+        select
+            user_number,
+            relative_price,
+            row_number() over (partition by user_number order by relative_price) as place,
+            count(*) over (partition by user_number) as line_count
+        from relative_prices
+    ),
     price_indexes as (
         select
-            user_id,
+            user_number,
             count(*) as priced_line_count,
             cast({{ percentile_at(50, "relative_price", "place", "line_count") }} as decimal(18, 4)) as price_index
         from price_places
-        group by user_id
+        group by user_number
     ),
     spending as (
         select
@@ -178,6 +199,7 @@ with
     known as (
         select
             users.user_id,
+            users.user_number,
             coalesce(counted.active_days_7d, 0) as active_days_7d,
             coalesce(counted.active_days_30d, 0) as active_days_30d,
             coalesce(counted.active_days_90d, 0) as active_days_90d,
@@ -202,10 +224,10 @@ with
             coalesce(spending.order_count, 0) >= {{ rules["minimum_orders"] | default(1) }} as has_orders,
             coalesce(price_indexes.priced_line_count, 0) >= {{ rules["minimum_lines"] | default(1) }} as has_prices
         from users
-        left join counted on users.user_id = counted.user_id
-        left join gaps on users.user_id = gaps.user_id
+        left join counted on users.user_number = counted.user_number
+        left join gaps on users.user_number = gaps.user_number
         left join spending on users.user_id = spending.user_id
-        left join price_indexes on users.user_id = price_indexes.user_id
+        left join price_indexes on users.user_number = price_indexes.user_number
         left join categories on users.user_id = categories.user_id
     )
 
@@ -252,5 +274,5 @@ select
         when known.has_orders then {{ share("known.discount_amount", "known.amount + known.discount_amount") }}
     end as discount_share
 from known
-left join hour_of_day_ranks on known.user_id = hour_of_day_ranks.user_id and hour_of_day_ranks.place = 1
-left join weekday_ranks on known.user_id = weekday_ranks.user_id and weekday_ranks.place = 1
+left join hour_of_day_ranks on known.user_number = hour_of_day_ranks.user_number
+left join weekday_ranks on known.user_number = weekday_ranks.user_number
