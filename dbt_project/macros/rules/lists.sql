@@ -28,6 +28,9 @@
     {%- endfor %}
 {%- endmacro %}
 
+{#- The channels (or purposes) of all lists as text literals: written out, they are asked for where the files are read. -#}
+{% macro listed(column) -%} {{ return(text_list(contact_lists() | map(attribute=column) | unique)) }} {%- endmacro %}
+
 {#- What identifies a user in the tool, for a row with match_key, user_id and the contact columns. -#}
 {% macro match_value(point) -%}
     case

@@ -1,7 +1,11 @@
 with
     members as (select audience, tool, user_id from {{ ref("audience_members") }} where decision = 'exported'),
     lists as ({{ contact_list_rows() }}),
-    points as (select user_id, channel, contact_point, name, email, phone from {{ ref("int_contact_point") }}),
+    points as (
+        select user_id, channel, contact_point, name, email, phone
+        from {{ ref("int_contact_point") }}
+        where channel in ({{ listed("channel") }})
+    ),
     profile as (select {{ columns_of("user_profile") | join(", ") or "user_id" }} from {{ ref("user_profile") }}),
     tags as (select {{ columns_of("user_tags") | join(", ") or "user_id" }} from {{ ref("user_tags") }}),
     lifecycle as (select {{ columns_of("user_lifecycle") | join(", ") or "user_id" }} from {{ ref("user_lifecycle") }})

@@ -1,10 +1,15 @@
 with
     lists as ({{ contact_list_rows() }}),
     members as (select segment, user_id from {{ ref("segment_members") }}),
-    points as (select user_id, channel, contact_point, email, phone from {{ ref("int_contact_point") }}),
+    points as (
+        select user_id, channel, contact_point, email, phone
+        from {{ ref("int_contact_point") }}
+        where channel in ({{ listed("channel") }})
+    ),
     consents as (
         select user_id, channel, purpose, {{ same_point("contact_point") }} as point, state
         from {{ ref("int_consent") }}
+        where channel in ({{ listed("channel") }}) and purpose in ({{ listed("purpose") }})
     ),
     subscribed as (select distinct user_id, channel, purpose, point from consents where state = 'subscribed'),
     -- An address somebody opted out with is left alone for every user who shares it.
