@@ -30,14 +30,8 @@ with
         from {{ ref("int_user") }}
     ),
     stages as (select user_id, stage, from_on, to_on from {{ ref("user_lifecycle_history") }}),
-    standing as (
-        select
-            user_id,
-            changed_on,
-            lead(changed_on) over (partition by user_id order by changed_on) as until_on,
-            idle_days_before,
-            idle_days,
-            move
+    standing_changes as {{ inlined() }} (
+        select user_id, changed_on, idle_days_before, idle_days, move
         from {{ ref("int_user_standing") }}
         where changed_on <= (select as_of from clock)
     ),
@@ -56,11 +50,39 @@ with
         from {{ ref("int_active_day") }}
         where activity_on between (select window_from from clock) and (select as_of from clock)
     ),
+    {#- Whose payment was the first is asked of those only who paid in the window. -#}
     payments as (
         select user_id, min(activity_on) as first_on
         from {{ ref("int_user_day") }}
-        where order_count > 0
+        where order_count > 0 and user_id in (select user_id from activity where order_count > 0)
         group by user_id
+    ),
+
+    {#- Of the changes before the window the last one holds when it begins; the others are over. -#}
+    held as (
+        select user_id, max(changed_on) as changed_on
+        from standing_changes
+        where changed_on <= (select before_on from clock)
+        group by user_id
+    ),
+    standing_since as (
+        select changes.user_id, changes.changed_on, changes.idle_days_before, changes.idle_days, changes.move
+        from standing_changes as changes
+        inner join held on changes.user_id = held.user_id and changes.changed_on = held.changed_on
+        union all
+        select user_id, changed_on, idle_days_before, idle_days, move
+        from standing_changes
+        where changed_on > (select before_on from clock)
+    ),
+    standing as (
+        select
+            user_id,
+            changed_on,
+            lead(changed_on) over (partition by user_id order by changed_on) as until_on,
+            idle_days_before,
+            idle_days,
+            move
+        from standing_since
     ),
 
     {#- What was known of a user, from when until before when; the first night's knowledge holds for the time before it. -#}
@@ -151,9 +173,7 @@ with
             on standing.user_id = placed.user_id
             and standing.changed_on < placed.to_on
             and (standing.until_on is null or placed.from_on < standing.until_on)
-        where
-            standing.idle_days is not null
-            and (standing.until_on is null or standing.until_on > (select before_on from clock))
+        where standing.idle_days is not null
     ),
     moved as (
         select
