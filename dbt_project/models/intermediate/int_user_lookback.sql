@@ -25,55 +25,41 @@ with
         from clock
     ),
     users as (select user_id, registered_on from {{ ref("int_user") }} where known_to_on is null),
+    {#- A day is placed once in the look-back of its night, not once for every sum. -#}
     days as (
-        select
-            user_id,
-            activity_on,
-            active_days as days_there,
-            spend_amount as value_amount
-            {%- for measure in sums | map(attribute=1) | unique %}, {{ measure }} {%- endfor %}
-        from {{ ref("int_user_day") }}
-        where
-            activity_on <= (select as_of from clock)
-            and activity_on > (select {{ days_after("as_of", -churn_days - reach) }} from clock)
-    ),
-    added_up as (
         select
             days.user_id,
             looked_at.night_on,
             looked_at.is_settled,
-            sum(
-                case
-                    when days.activity_on > {{ days_after("looked_at.night_on", -span) }} then days.days_there else 0
-                end
-            ) as days_there,
-            sum(
-                case
-                    when days.activity_on > {{ days_after("looked_at.night_on", -rules["value_days"]) }}
-                    then days.value_amount
-                    else 0
-                end
-            ) as value_amount
+            days.activity_on > {{ days_after("looked_at.night_on", -span) }} as is_within,
+            days.activity_on > {{ days_after("looked_at.night_on", -2 * span) }}
+            and days.activity_on <= {{ days_after("looked_at.night_on", -span) }} as is_before,
+            days.activity_on > {{ days_after("looked_at.night_on", -rules["value_days"]) }} as is_valued,
+            days.active_days as days_there,
+            days.spend_amount as value_amount
+            {%- for measure in sums | map(attribute=1) | unique %}, days.{{ measure }} {%- endfor %}
+        from looked_at
+        inner join
+            {{ ref("int_user_day") }} as days
+            on days.activity_on <= looked_at.night_on
+            and days.activity_on > {{ days_after("looked_at.night_on", -reach) }}
+        where days.activity_on > (select {{ days_after("as_of", -churn_days - reach) }} from clock)
+    ),
+    added_up as (
+        select
+            user_id,
+            night_on,
+            is_settled,
+            sum(case when is_within then days_there else 0 end) as days_there,
+            sum(case when is_valued then value_amount else 0 end) as value_amount
             {%- for name, measure, is_before in sums %}
                 ,
                 sum(
-                    case
-                        when
-                            days.activity_on > {{ days_after("looked_at.night_on", -2 * span if is_before else -span) }}
-                            {%- if is_before %}
-                                and days.activity_on <= {{ days_after("looked_at.night_on", -span) }}
-                            {%- endif %}
-                        then days.{{ measure }}
-                        else 0
-                    end
+                    case when {{ "is_before" if is_before else "is_within" }} then {{ measure }} else 0 end
                 ) as {{ name }}
             {%- endfor %}
-        from looked_at
-        inner join
-            days
-            on days.activity_on <= looked_at.night_on
-            and days.activity_on > {{ days_after("looked_at.night_on", -reach) }}
-        group by days.user_id, looked_at.night_on, looked_at.is_settled
+        from days
+        group by user_id, night_on, is_settled
     ),
     {#- Who was there, and who came back, by the activity whose silence is churn. -#}
     dates as ({{ activity_dates([activity]) }}),
@@ -101,9 +87,9 @@ with
             {{ days_between("users.registered_on", "added_up.night_on") }} as tenure_days,
             added_up.days_there,
             added_up.value_amount,
-            2 * rank() over (partition by added_up.night_on, value_amount > 0 order by value_amount)
-            + count(*) over (partition by added_up.night_on, value_amount > 0, value_amount)
-            - 1 as twice_the_rank,
+            {#- The first and the last place of those who spent as much: their sum is twice the average rank. -#}
+            rank() over (partition by added_up.night_on, value_amount > 0 order by value_amount)
+            + count(*) over (partition by added_up.night_on, value_amount > 0 order by value_amount) as twice_the_rank,
             count(*) over (partition by added_up.night_on, value_amount > 0) as ranked_count
             {%- for name, measure, is_before in sums %}, added_up.{{ name }} {%- endfor %}
         from added_up
