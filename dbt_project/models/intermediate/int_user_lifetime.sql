@@ -31,6 +31,7 @@ with
         select
             dates.user_id,
             dates.activity_on,
+            {{ days_between("cast('0001-01-01' as date)", "dates.activity_on") }} as day_number,
             users.registered_on
             {%- for name in activities %}, dates.did_{{ name }} {%- endfor %}
         from dates
@@ -39,23 +40,29 @@ with
     ),
     {%- for survival in survivals() %}
         {%- set name, days = survival["name"], survival["churned_after_days"] %}
-        {{ name }}_spaced as (
-            select user_id, activity_on, lead(activity_on) over (partition by user_id order by activity_on) as next_on
+        {#- Days in one block lie no more than the silence apart: only from one block to the next can a life have ended. -#}
+        {{ name }}_blocks as (
+            select user_id, min(activity_on) as from_on, max(activity_on) as until_on
             from known_dates
             where
                 {% if survival["entry"] == "registered" %}
                     did_registered = 1 or (did_{{ survival["activity"] }} = 1 and activity_on >= registered_on)
                 {% else %} did_{{ survival["activity"] }} = 1
                 {% endif %}
+            group by user_id, day_number - mod(day_number, {{ days }})
+        ),
+        {{ name }}_spaced as (
+            select user_id, from_on, until_on, lead(from_on) over (partition by user_id order by from_on) as next_on
+            from {{ name }}_blocks
         ),
         {{ name }}_lives as (
             select
                 user_id,
-                min(activity_on) as entry_on,
+                min(from_on) as entry_on,
                 min(
                     case
-                        when next_on is null or {{ days_between("activity_on", "next_on") }} > {{ days }}
-                        then {{ days_after("activity_on", days) }}
+                        when next_on is null or {{ days_between("until_on", "next_on") }} > {{ days }}
+                        then {{ days_after("until_on", days) }}
                     end
                 ) as churned_on
             from {{ name }}_spaced
