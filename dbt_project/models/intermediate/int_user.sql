@@ -20,17 +20,18 @@ with
             plan,
             trial_ends_on,
             arrived_on,
-            row_number() over (
-                partition by user_id, arrived_on order by source_row desc, source_name desc, source_file desc
-            ) as version_rank
+            lead(arrived_on) over (
+                partition by user_id order by arrived_on, source_row, source_name, source_file
+            ) as next_arrived_on
         from {{ source("raw", "users") }}
         where arrived_on <= (select as_of from clock)
     ),
+    {#- Of what arrived of a user on one night the last counts: the next to arrive came on another night, or never. -#}
     versions as (
         select
             user_id,
             arrived_on as known_from_on,
-            lead(arrived_on) over (partition by user_id order by arrived_on) as known_to_on,
+            next_arrived_on as known_to_on,
             registered_at,
             gender,
             birth_date,
@@ -45,7 +46,7 @@ with
             plan,
             trial_ends_on
         from raw_users
-        where version_rank = 1
+        where next_arrived_on is null or next_arrived_on > arrived_on
     ),
     merges as (select user_id from {{ ref("int_user_merge") }}),
     exclusions as (select subject_id as user_id, from_on, to_on from {{ ref("int_exclusion") }} where subject = 'user'),
