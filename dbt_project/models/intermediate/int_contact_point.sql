@@ -21,13 +21,15 @@ with
             and exclusions.from_on <= clock.as_of
             and (exclusions.to_on is null or exclusions.to_on > clock.as_of)
     ),
+    {#- Where the latest change of all names an address, what the changes before it said is not asked: raw rows will do. -#}
     consents as (
         select
             user_id,
             channel,
             contact_point,
             row_number() over (partition by user_id, channel order by changed_at desc, contact_point) as consent_rank
-        from {{ ref("int_consent") }}
+        from {{ source("raw", "consents") }}
+        where arrived_on <= (select as_of from clock) and channel not in ('email', 'sms', 'phone')
     ),
     points as (
         select user_id, 'email' as channel, email as contact_point
@@ -44,7 +46,7 @@ with
         union all
         select user_id, channel, contact_point
         from consents
-        where consent_rank = 1 and channel not in ('email', 'sms', 'phone')
+        where consent_rank = 1
     )
 
 select points.user_id, points.channel, points.contact_point, users.name, users.email, users.phone
