@@ -63,6 +63,26 @@
 {%- for name, measure, window in sums -%}
     {%- do sum_types.update({measure: "decimal(18, 2)" if measure.endswith("_amount") else "bigint"}) -%}
 {%- endfor -%}
+{#- What only a day with an order can have; it is added up over those days alone, a fifth of all. -#}
+{%- set of_orders = [
+    "order_count",
+    "spend_amount",
+    "item_count",
+    "discount_amount",
+    "plan_order_count",
+    "weekend_order_count",
+    "evening_order_count",
+    "new_store_count",
+    "new_category_count",
+    "category_spend_amount",
+    "purchase_day_count",
+    "first_order_day",
+    "last_order_day",
+    "last_plan_order_day",
+    "last_ranked_gap",
+    "largest_order_amount",
+    "top_category_rank",
+] -%}
 {%- set carried = (extremes.keys() | list) + (sums | map("first") | list) -%}
 
 {#- What the user has declared, as it was known that night; age and birthday come from it. -#}
@@ -106,23 +126,34 @@ with
             and (users.known_to_on is null or nights.night_on < users.known_to_on)
     ),
 
-    {#- The first night of the window is one pass over the days, whatever their number. -#}
+    {#- The first night of the window is one pass over the days, whatever their number, and one over those with an order. -#}
+    {%- for part, measures_of_orders in [("opening_orders", true), ("opening_days", false)] %}
+        {{ part }} as (
+            select
+                user_id
+                {%- for column, how in extremes.items() if (column in of_orders) == measures_of_orders %}
+                    , {{ how }} ({{ column }}) as {{ column }}
+                {%- endfor %}
+                {%- for name, measure, window in sums if (measure in of_orders) == measures_of_orders %}
+                    {%- set value -%}
+                    {%- if window -%}
+                        case when day_number > (select first_day from bounds) - {{ window }} then {{ measure }} end
+                    {%- else -%} {{ measure }}
+                    {%- endif -%}
+                    {%- endset %},
+                    cast(sum({{ value }}) as {{ sum_types[measure] }}) as {{ name }}
+                {%- endfor %}
+            from ({{ days }}) as days
+            where
+                day_number <= (select first_day from bounds)
+                {%- if measures_of_orders %} and order_count > 0 {%- endif %}
+            group by user_id
+        ),
+    {%- endfor %}
     opening as (
-        select
-            user_id,
-            {%- for column, how in extremes.items() %} {{ how }} ({{ column }}) as {{ column }}, {%- endfor %}
-            {%- for name, measure, window in sums %}
-                {%- set value -%}
-                {%- if window -%}
-                    case when day_number > (select first_day from bounds) - {{ window }} then {{ measure }} end
-                {%- else -%} {{ measure }}
-                {%- endif -%}
-                {%- endset %}
-                cast(sum({{ value }}) as {{ sum_types[measure] }}) as {{ name }} {{- "," if not loop.last }}
-            {%- endfor %}
-        from ({{ days }}) as days
-        where day_number <= (select first_day from bounds)
-        group by user_id
+        select opening_days.user_id, {{ carried | join(", ") }}
+        from opening_days
+        left join opening_orders on opening_days.user_id = opening_orders.user_id
     ),
 
     {#-
