@@ -1,6 +1,12 @@
 with
     clock as (select as_of from {{ ref("int_clock") }}),
     robots as (select subject, subject_id, reason, from_on from {{ ref("int_robot") }}),
+    -- Few are ever excluded: the versions of nobody else are put in order.
+    named as (
+        select user_id
+        from {{ source("raw", "users") }}
+        where excluded_as is not null and arrived_on <= (select as_of from clock)
+    ),
     delivered as (
         select
             user_id,
@@ -10,7 +16,7 @@ with
                 partition by user_id, arrived_on order by source_row desc, source_name desc, source_file desc
             ) as version_rank
         from {{ source("raw", "users") }}
-        where arrived_on <= (select as_of from clock)
+        where arrived_on <= (select as_of from clock) and user_id in (select user_id from named)
     ),
     versions as (
         select
