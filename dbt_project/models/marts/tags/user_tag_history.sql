@@ -1,6 +1,5 @@
 {{ windowed("coalesce(to_on, cast('9999-12-31' as date))") }}
 
-{%- set names = tags() | map(attribute="name") | list -%}
 {%- set columns = [] -%}
 {%- for word in tag_words() -%} {%- do columns.extend(["rule_" ~ word, "manual_" ~ word]) -%} {%- endfor %}
 
@@ -13,45 +12,35 @@ with
             night_on
             {%- for word in tag_words() %}, {{ tag_word(word) }} as carried_{{ word }} {%- endfor %}
             {#- Where the rule comes first, an agent's word is what makes the tag only while the rule knows nothing. #}
-            {%- for tag in tags() if tag["precedence"] == "rule" %}
-                , ({{ tag["when"] }}) is null as unknown_{{ tag["name"] }}
+            {%- for word in tag_words() %}
+                ,
+                cast(0 as bigint)
+                {%- for tag in tags()[word * 60 : (word + 1) * 60] %}
+                    {%- if tag["precedence"] == "rule" %}
+                        + case when ({{ tag["when"] }}) is not null then {{ 2**loop.index0 }} else 0 end
+                    {%- endif %}
+                {%- endfor %} as known_{{ word }}
             {%- endfor %}
         from {{ ref("int_user_state") }}
     ),
     said as (
-        select
-            user_id as said_user_id,
-            night_on as said_night_on
-            {%- for name in names %}, {{ name }} as said_{{ name }} {%- endfor %}
+        select user_id, night_on {%- for word in tag_words() %}, {{ tag_word(word) }} as said_{{ word }} {%- endfor %}
         from {{ ref("int_manual_tag_night") }}
     ),
-    {#- The tags of a night in words: all of them, and those that are there because an agent said so. -#}
+    {#- The tags of a night in words: those that are there because an agent said so, and the others. -#}
     credited as (
         select
             states.user_id,
-            states.night_on,
+            states.night_on
             {%- for word in tag_words() %}
+                ,
                 states.carried_{{ word }},
-                case
-                    when said.said_user_id is null
-                    then 0
-                    else
-                        cast(0 as bigint)
-                        {%- for tag in tags()[word * 60 : (word + 1) * 60] %}
-                            + case
-                                when
-                                    said.said_{{ tag["name"] }}
-                                    {%- if tag["precedence"] == "rule" %}
-                                        and states.unknown_{{ tag["name"] }}
-                                    {%- endif %}
-                                then {{ 2**loop.index0 }}
-                                else 0
-                            end
-                        {%- endfor %}
-                end as manual_{{ word }} {{- "," if not loop.last }}
+                coalesce(
+                    said.said_{{ word }} - (said.said_{{ word }} & states.known_{{ word }}), 0
+                ) as manual_{{ word }}
             {%- endfor %}
         from states
-        left join said on states.user_id = said.said_user_id and states.night_on = said.said_night_on
+        left join said on states.user_id = said.user_id and states.night_on = said.night_on
     ),
     nightly as (
         select
@@ -63,41 +52,53 @@ with
         from credited
     ),
 
-    {#- Only nights on which something differs from the night before go on. -#}
+    {#- Spells that reach the window go on in it, and tell what was carried on the night before it. -#}
+    {%- if is_incremental() %}
+        earlier as (
+            select history.user_id, bits.tag, bits.word, bits.bit, history.source, history.from_on
+            from {{ this }} as history
+            inner join bits on history.tag = bits.tag
+            where
+                history.from_on < (select window_from from clock)
+                and (history.to_on is null or history.to_on >= (select window_from from clock))
+        ),
+        nights_before as (
+            select user_id, {{ days_after("night_on", 1) }} as next_on, {{ columns | join(", ") }}
+            from nightly
+            union all
+            select
+                user_id,
+                (select window_from from clock) as next_on
+                {%- for word in tag_words() %}
+                    {%- for source in ["rule", "manual"] %}
+                        ,
+                        cast(
+                            sum(case when source = '{{ source }}' and word = {{ word }} then bit else 0 end) as bigint
+                        ) as {{ source }}_{{ word }}
+                    {%- endfor %}
+                {%- endfor %}
+            from earlier
+            group by user_id
+        ),
+    {%- else %}
+        nights_before as (
+            select user_id, {{ days_after("night_on", 1) }} as next_on, {{ columns | join(", ") }} from nightly
+        ),
+    {%- endif %}
+
+    {#- Every night beside the one before it; a user not counted on one of the two carries nothing there. -#}
     compared as (
         select
-            user_id,
-            night_on,
-            {{ columns | join(", ") }},
-            coalesce(lag(night_on) over nights_of_user = {{ days_after("night_on", -1) }}, false) as has_before,
-            coalesce(lead(night_on) over nights_of_user = {{ days_after("night_on", 1) }}, false) as has_after
+            coalesce(nightly.user_id, nights_before.user_id) as user_id,
+            coalesce(nightly.night_on, nights_before.next_on) as marked_on
             {%- for column in columns %}
-                , coalesce(lag({{ column }}) over nights_of_user, 0) as {{ column }}_before
+                ,
+                coalesce(nightly.{{ column }}, 0) as {{ column }},
+                coalesce(nights_before.{{ column }}, 0) as {{ column }}_before
             {%- endfor %}
         from nightly
-        window nights_of_user as (partition by user_id order by night_on)
-    ),
-    changed as (
-        select
-            user_id,
-            night_on as marked_on,
-            {%- for column in columns %}
-                {{ column }} as {{ column }},
-                case when has_before then {{ column }}_before else 0 end as {{ column }}_before
-                {{- "," if not loop.last }}
-            {%- endfor %}
-        from compared
-        where not has_before {%- for column in columns %} or {{ column }} <> {{ column }}_before {%- endfor %}
-        union all
-        {#- The night after the last one that a user was counted on. #}
-        select
-            user_id,
-            {{ days_after("night_on", 1) }} as marked_on,
-            {%- for column in columns %}
-                0 as {{ column }}, {{ column }} as {{ column }}_before {{- "," if not loop.last }}
-            {%- endfor %}
-        from compared
-        where not has_after and night_on < (select as_of from clock)
+        full outer join
+            nights_before on nightly.user_id = nights_before.user_id and nightly.night_on = nights_before.next_on
     ),
     marks as (
         {%- for source in ["rule", "manual"] %}
@@ -111,11 +112,14 @@ with
                     {{ now }} - ({{ now }} & {{ before }}) as given_{{ word }},
                     {{ before }} - ({{ now }} & {{ before }}) as taken_{{ word }}
                 {%- endfor %}
-            from changed
+            from compared
             where
-                {%- for word in tag_words() %}
-                    {{ "or " if not loop.first }}{{ source }}_{{ word }} <> {{ source }}_{{ word }}_before
-                {%- endfor %}
+                marked_on <= (select as_of from clock)
+                and (
+                    {%- for word in tag_words() %}
+                        {{ "or " if not loop.first }}{{ source }}_{{ word }} <> {{ source }}_{{ word }}_before
+                    {%- endfor %}
+                )
         {%- endfor %}
     ),
     turns as (
@@ -136,39 +140,28 @@ with
             source,
             user_id,
             tag,
-            marked_on as from_on,
+            marked_on,
             is_given,
-            lead(marked_on) over (partition by user_id, tag, source order by marked_on) as to_on
+            lag(marked_on) over (partition by user_id, tag, source order by marked_on) as previous_on,
+            lead(marked_on) over (partition by user_id, tag, source order by marked_on) as next_on
         from turns
     ),
-    pieces as (select source, user_id, tag, from_on, to_on from paired where is_given),
-
-    {#- A spell that reaches the window goes on in the piece that begins with the window, or ends there. -#}
-    {%- if is_incremental() %}
-        earlier as (
-            select user_id, tag, source, from_on
-            from {{ this }}
-            where
-                from_on < (select window_from from clock)
-                and (to_on is null or to_on >= (select window_from from clock))
-        ),
-        spells as (
-            select
-                coalesce(pieces.user_id, earlier.user_id) as user_id,
-                coalesce(pieces.tag, earlier.tag) as tag,
-                coalesce(pieces.source, earlier.source) as source,
-                coalesce(earlier.from_on, pieces.from_on) as from_on,
-                case when pieces.user_id is null then (select window_from from clock) else pieces.to_on end as to_on
-            from pieces
-            full outer join
-                earlier
-                on pieces.user_id = earlier.user_id
-                and pieces.tag = earlier.tag
-                and pieces.source = earlier.source
-                and pieces.from_on = (select window_from from clock)
-        ),
-    {%- else %} spells as (select user_id, tag, source, from_on, to_on from pieces),
-    {%- endif %}
+    spells as (
+        select user_id, tag, source, marked_on as from_on, next_on as to_on
+        from paired
+        where is_given
+        {%- if is_incremental() %}
+            union all
+            {#- What was carried before the window ends with the first turn in it, if there is one. #}
+            select earlier.user_id, earlier.tag, earlier.source, earlier.from_on, ended.marked_on as to_on
+            from earlier
+            left join
+                (select user_id, tag, source, marked_on from paired where not is_given and previous_on is null) as ended
+                on earlier.user_id = ended.user_id
+                and earlier.tag = ended.tag
+                and earlier.source = ended.source
+        {%- endif %}
+    ),
 
     {#- One agent after another on the same tag are two spells. -#}
     words as (
