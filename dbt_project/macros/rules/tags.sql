@@ -30,24 +30,24 @@
     coalesce({{ (words if tag["precedence"] == "manual" else words | reverse | list) | join(", ") }}, false)
 {%- endmacro %}
 
-{#- Tags are packed as bits into whole numbers, sixty to a word, so that a user's tags compare and sort as few numbers. -#}
-{% macro tag_words() -%} {{ return(range((tags() | length + 59) // 60) | list) }} {%- endmacro %}
+{#- Tags are packed as bits into whole numbers, sixty to a word unless said otherwise, so that a user's tags compare and sort as few numbers. -#}
+{% macro tag_words(size=60) -%} {{ return(range((tags() | length + size - 1) // size) | list) }} {%- endmacro %}
 
 {#- One word of the tags of a row that has them as columns. -#}
-{% macro tag_word(word) -%}
+{% macro tag_word(word, size=60) -%}
     cast(0 as bigint)
-    {%- for tag in tags()[word * 60 : (word + 1) * 60] %}
+    {%- for tag in tags()[word * size : (word + 1) * size] %}
         + case when {{ tag["name"] }} then {{ 2**loop.index0 }} else 0 end
     {%- endfor %}
 {%- endmacro %}
 
 {#- One row per tag: its name, the word it is in, and its bit there. -#}
-{% macro tag_bits() -%}
+{% macro tag_bits(size=60) -%}
     {%- for tag in tags() %}
         select
             {{ text_literal(tag["name"]) }} as tag,
-            {{ loop.index0 // 60 }} as word,
-            cast({{ 2 ** (loop.index0 % 60) }} as bigint) as bit,
+            {{ loop.index0 // size }} as word,
+            cast({{ 2 ** (loop.index0 % size) }} as bigint) as bit,
             {{ text_literal(tag["version"]) }} as rule_version
             {{- " union all" if not loop.last }}
     {%- endfor %}
