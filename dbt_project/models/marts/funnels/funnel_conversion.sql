@@ -1,23 +1,28 @@
+{%- do ref("int_activity") -%}
+{%- set objects = (
+    (["object_id"] + funnels() | selectattr("object", "defined") | map(attribute="object") | list)
+    | unique
+    | list
+) -%}
+
 with
     clock as (select as_of from {{ ref("int_clock") }}),
     users as (select user_id from {{ ref("user_profile") }}),
-    acts as (
-        select
-            activity.user_id,
-            activity.activity,
-            activity.is_own,
-            activity.object_type,
-            activity.object_id,
-            activity.campaign_id,
-            activity.value,
-            activity.activity_at,
-            activity.activity_on,
-            activity.source_table || '/' || activity.activity || '/' || activity.activity_id as activity_key
-        from {{ ref("int_activity") }} as activity
-        inner join users on activity.user_id = users.user_id
-        cross join clock
-        where activity.activity_on <= clock.as_of
-    ),
+    {%- for condition in funnel_conditions() %}
+        acts_{{ loop.index }} as (
+            select
+                activity.user_id,
+                {%- for object in objects %} activity.{{ object }}, {%- endfor %}
+                activity.activity_at,
+                activity.activity_on,
+                activity.source_table,
+                activity.activity,
+                activity.activity_id
+            from {{ ref("int_activity") }} as activity
+            inner join users on activity.user_id = users.user_id
+            where activity.activity_on <= (select as_of from clock) and ({{ condition }})
+        ),
+    {%- endfor %}
     {%- for funnel in funnels() %} {{ funnel_steps(funnel) }} {%- endfor %}
     progress as (
         {%- for funnel in funnels() %}{{ funnel_progress(funnel) }} {{ "union all " if not loop.last }} {%- endfor %}
@@ -25,19 +30,53 @@ with
     counted as (
         select
             funnel,
-            funnel_label,
-            cast(date_trunc('month', entry_on) as date) as entry_month,
             step_number,
-            step,
-            label,
-            sum(case when is_closed and is_reached then 1 else 0 end) as users,
-            sum(case when not is_closed and is_reached then 1 else 0 end) as open_users,
-            percentile_cont(0.5) within group (
-                order by case when is_closed then cast(days as double) end
-            ) as median_days,
-            percentile_cont(0.9) within group (order by case when is_closed then cast(days as double) end) as p90_days
+            entry_month,
+            sum(case when is_closed then entry_count else 0 end) as users,
+            sum(case when not is_closed then entry_count else 0 end) as open_users
         from progress
-        group by funnel, funnel_label, cast(date_trunc('month', entry_on) as date), step_number, step, label
+        group by funnel, step_number, entry_month
+    ),
+    closed as (select funnel, step_number, entry_month, days, entry_count from progress where is_closed),
+    {#- Few numbers of days, each of many entries: a percentile is found in the counts. -#}
+    durations as ({{ counted_values("closed", "funnel, step_number, entry_month", "days", "entry_count") }}),
+    typical as (
+        select
+            funnel,
+            step_number,
+            entry_month,
+            {{ percentile_of_counts(50, "value", "value_count", "place", "total") }} as median_days,
+            {{ percentile_of_counts(90, "value", "value_count", "place", "total") }} as p90_days
+        from durations
+        group by funnel, step_number, entry_month
+    ),
+    steps as ({{ funnel_labels() }}),
+    {#- A step nobody reached is a row of 0. -#}
+    cells as (
+        select
+            steps.funnel,
+            steps.funnel_label,
+            months.entry_month,
+            steps.step_number,
+            steps.step,
+            steps.label,
+            coalesce(counted.users, 0) as users,
+            coalesce(counted.open_users, 0) as open_users,
+            typical.median_days,
+            typical.p90_days
+        from steps
+        inner join
+            (select funnel, entry_month from counted where step_number = 1) as months on steps.funnel = months.funnel
+        left join
+            counted
+            on steps.funnel = counted.funnel
+            and steps.step_number = counted.step_number
+            and months.entry_month = counted.entry_month
+        left join
+            typical
+            on steps.funnel = typical.funnel
+            and steps.step_number = typical.step_number
+            and months.entry_month = typical.entry_month
     ),
     compared as (
         select
@@ -53,7 +92,7 @@ with
             lag(users) over (partition by funnel, entry_month order by step_number) as previous_users,
             median_days,
             p90_days
-        from counted
+        from cells
     )
 
 select
