@@ -10,6 +10,14 @@
     {{ return(found) }}
 {%- endmacro %}
 
+{#- The dates on which users did one of these, as a relation (user_id, activity_on) with one row per user and date. -#}
+{% macro dates_of(activity) -%}
+    {%- if activity == "active" -%} select user_id, activity_on from {{ ref("int_active_day") }}
+    {%- elif activity == "registered" -%} select user_id, registered_on as activity_on from users
+    {%- else -%} select user_id, activity_on from {{ ref("int_user_day") }} where {{ day_activities()[activity] }}
+    {%- endif -%}
+{%- endmacro %}
+
 {#-
     Dates of users by what they did, of these activities: one row per user, date and origin with 1 or 0 in a column `did_<activity>` each.
     `active` is an active day, `registered` the date of registration. Expects a CTE `users` (user_id, registered_on).
@@ -50,25 +58,24 @@
 {%- endmacro %}
 
 {#-
-    The CTEs of one retention over relations `<grain>_periods` (user_id, period_number, <activity>_on), `versions`, `bounds` and
-    `offsets`, the last named <retention>_cells: one row per cohort, dimension, value and cell, with how many of the cohort came back
+    The CTEs of one retention over relations `<grain>_<activity>` (user_id, period_number, first_on), `users`, their
+    `versions`, and `bounds`, the last named <retention>_cells: one row per cohort, dimension, value and cell, with how many of the cohort came back
     in the cell.
 -#}
 {% macro retention_steps(retention) -%}
     {%- set name, grain, kind = retention["name"], retention["grain"], retention["kind"] -%}
-    {%- set start, returns = retention["start"] ~ "_on", retention["returns"] ~ "_on" -%}
+    {%- set starts, returns = grain ~ "_" ~ retention["start"], grain ~ "_" ~ retention["returns"] -%}
     {%- set dimensions = retention.get("dimensions", []) -%}
     {{ name }}_starts as (
-        {% if retention["entry"] == "first_time" %}
-            select user_id, min({{ start }}) as entry_on, min(period_number) as entry_number
-            from {{ grain }}_periods
-            where {{ start }} is not null
-            group by user_id
-        {% else %}
-            select user_id, {{ start }} as entry_on, period_number as entry_number
-            from {{ grain }}_periods
-            where {{ start }} is not null
-        {% endif %}
+        select
+            starts.user_id,
+            {%- if retention["entry"] == "first_time" %}
+                min(starts.first_on) as entry_on, min(starts.period_number) as entry_number
+            {%- else %} starts.first_on as entry_on, starts.period_number as entry_number
+            {%- endif %}
+        from {{ starts }} as starts
+        {%- if not dimensions %} inner join users on starts.user_id = users.user_id {%- endif %}
+        {%- if retention["entry"] == "first_time" %} group by starts.user_id {%- endif %}
     ),
     {{ name }}_entries as (
         select
@@ -108,11 +115,10 @@
             {%- endif %}
         from {{ name }}_entries as entries
         inner join
-            {{ grain }}_periods as returned
+            {{ returns }} as returned
             on entries.user_id = returned.user_id
             and returned.period_number
             between entries.entry_number and entries.entry_number + {{ retention["periods"] }}
-        where returned.{{ returns }} is not null
         {%- if kind == "on_or_after" %}
             group by
                 entries.user_id,
@@ -137,9 +143,12 @@
                 select {{ first }} as first_period, {{ last }} as last_period {{ "union all" if not loop.last }}
             {%- endfor %}
         {% else %}
-            select first_period, {{ "first_period" if kind == "on_period" else retention["periods"] }} as last_period
-            from offsets
-            where first_period <= {{ retention["periods"] }}
+            {%- for period in range(retention["periods"] + 1) %}
+                select
+                    {{ period }} as first_period,
+                    {{ period if kind == "on_period" else retention["periods"] }} as last_period
+                    {{ "union all" if not loop.last }}
+            {%- endfor %}
         {% endif %}
     ),
     {{ name }}_cells as (

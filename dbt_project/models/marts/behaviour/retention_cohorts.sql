@@ -1,9 +1,11 @@
-{%- set activities, used_grains = [], [] -%}
+{%- do ref("int_user_day") -%} {%- do ref("int_active_day") -%}
+{%- set used = {} -%}
 {%- for retention in retentions() -%}
-    {%- do activities.extend([retention["start"], retention["returns"]]) -%}
-    {%- do used_grains.append(retention["grain"]) -%}
+    {%- for activity in [retention["start"], retention["returns"]] -%}
+        {%- do used.update({retention["grain"] ~ "_" ~ activity: (retention["grain"], activity)}) -%}
+    {%- endfor -%}
 {%- endfor -%}
-{%- set activities, used_grains = activities | unique | sort, used_grains | unique | sort -%}
+{%- set used_grains = retentions() | map(attribute="grain") | unique | sort -%}
 
 with
     clock as (select as_of, {{ days_after("as_of", 1) }} as tomorrow_on from {{ ref("int_clock") }}),
@@ -14,41 +16,27 @@ with
     ),
     versions as (
         select
-            user_id,
-            from_on,
-            to_on,
-            birth_date,
-            age_band
-            {%- for name in declared_dimensions() %}, {{ name }} {%- endfor %}
-        from {{ ref("int_user_version") }}
+            versions.user_id,
+            versions.from_on,
+            versions.to_on,
+            versions.birth_date,
+            versions.age_band
+            {%- for name in declared_dimensions() %}, versions.{{ name }} {%- endfor %}
+        from {{ ref("int_user_version") }} as versions
+        inner join users on versions.user_id = users.user_id
     ),
-    dates as ({{ activity_dates(activities) }}),
-    known_dates as (
-        select dates.user_id, dates.activity_on {%- for name in activities %}, dates.did_{{ name }} {%- endfor %}
-        from dates
-        inner join users on dates.user_id = users.user_id
-        where dates.activity_on <= (select as_of from clock)
-    ),
-    {%- for grain in used_grains %}
-        {{ grain }}_periods as (
+    {#- Each period in which somebody did something, once; a day is one already. -#}
+    {%- for name, (grain, activity) in used.items() %}
+        {{ name }} as (
             select
                 user_id,
-                {{ period_number(grain, "activity_on") }} as period_number
-                {%- for name in activities %}
-                    , min(case when did_{{ name }} = 1 then activity_on end) as {{ name }}_on
-                {%- endfor %}
-            from known_dates
-            group by user_id, {{ period_number(grain, "activity_on") }}
+                {{ period_number(grain, "activity_on") }} as period_number,
+                {{ "activity_on" if grain == "day" else "min(activity_on)" }} as first_on
+            from ({{ dates_of(activity) }}) as dates
+            where activity_on <= (select as_of from clock)
+            {%- if grain != "day" %} group by user_id, {{ period_number(grain, "activity_on") }} {%- endif %}
         ),
     {%- endfor %}
-    span as (
-        select min(known_dates.activity_on) as from_on, max(clock.as_of) as to_on
-        from known_dates
-        cross join clock
-        having count(*) > 0
-    ),
-    days as ({{ nights("span", "from_on", "to_on") }}),
-    offsets as (select {{ days_between("span.from_on", "days.night_on") }} as first_period from days cross join span),
     bounds as (
         select
             as_of
