@@ -51,3 +51,11 @@
     {%- endfor -%}
     {{ return(named + (persona_rules()["attributes"] | map(attribute="name") | select("in", read) | list)) }}
 {%- endmacro %}
+
+{#- How many of the rows carry each tag, in a column of the tag's name. -#}
+{% macro tag_counts() -%}
+    {%- for tag in tags() %}
+        cast(sum(case when {{ tag["name"] }} then 1 else 0 end) as bigint) as {{ tag["name"] }}
+        {{- "," if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}

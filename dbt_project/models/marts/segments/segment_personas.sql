@@ -2,7 +2,7 @@
 {%- set shown = rules["attributes"] | map(attribute="name") | list -%}
 {%- set traits = [] -%}
 {%- for tag in tags() -%}
-    {%- do traits.append(["'tag'", text_literal(tag["name"]), "case when " ~ tag["name"] ~ " then 'true' end"]) -%}
+    {%- do traits.append(["'tag'", text_literal(tag["name"]), "'true'", tag["name"]]) -%}
 {%- endfor -%}
 {%- set declared_traits = [] -%}
 {%- for name in shown -%}
@@ -38,29 +38,40 @@ with
         select 'none' as segment, 'none' as trait
         where false
     ),
-    tag_traits as ({{ as_rows("tagged", ["kind", "trait", "value"], traits, keep=["user_id"]) }}),
+    {#- Tags are counted side by side, in one pass over the users; the few sums are what becomes rows. -#}
+    tags_in_base as (select {{ tag_counts() }} from tagged),
+    tags_in_segment as (
+        select members.segment, {{ tag_counts() }}
+        from members
+        inner join tagged on members.user_id = tagged.user_id
+        group by members.segment
+    ),
     attribute_traits as (
         {%- if declared_traits %}
             {{ as_rows("profiled", ["kind", "trait", "value"], declared_traits, keep=["user_id"]) }}
         {%- else %}select user_id, 'none' as kind, 'none' as trait, 'none' as value from profiled where false
         {%- endif %}
     ),
-    traits as (
-        select user_id, kind, trait, value
-        from tag_traits
-        where value is not null
-        union all
-        select user_id, kind, trait, value
-        from attribute_traits
-        where value is not null
-    ),
     everybody as (select count(*) as user_count from tagged),
     sizes as (select segment, count(*) as user_count from members group by segment),
-    in_base as (select kind, trait, value, count(*) as user_count from traits group by kind, trait, value),
+    tag_base as ({{ as_rows("tags_in_base", ["kind", "trait", "value", "user_count"], traits) }}),
+    in_base as (
+        select kind, trait, value, user_count
+        from tag_base
+        where user_count > 0
+        union all
+        select kind, trait, value, count(*) as user_count
+        from attribute_traits
+        where value is not null
+        group by kind, trait, value
+    ),
     in_segment as (
+        {{ as_rows("tags_in_segment", ["kind", "trait", "value", "user_count"], traits, keep=["segment"]) }}
+        union all
         select members.segment, traits.kind, traits.trait, traits.value, count(*) as user_count
         from members
-        inner join traits on members.user_id = traits.user_id
+        inner join attribute_traits as traits on members.user_id = traits.user_id
+        where traits.value is not null
         group by members.segment, traits.kind, traits.trait, traits.value
     ),
     counted as (
