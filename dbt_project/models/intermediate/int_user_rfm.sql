@@ -102,22 +102,48 @@ with
         ),
     {%- else %}
 
+        {#- How many buyers of a night have a value, and how many come up to it: equals are ranked once, not row by row. -#}
+        {%- for letter, measure in rfm_measures().items() %}
+            {{ letter }}_values as (
+                select night_on, {{ measure }} as value, count(*) as value_count
+                from measured
+                group by night_on, {{ measure }}
+            ),
+            {{ letter }}_places as (
+                select
+                    night_on,
+                    value,
+                    value_count,
+                    sum(value_count) over (
+                        partition by night_on order by value {{- " desc" if letter == "r" }} rows unbounded preceding
+                    ) as place
+                from {{ letter }}_values
+            ),
+        {%- endfor %}
+        buyers as (select night_on, count(*) as buyer_count from measured group by night_on),
         {#- Twice the average rank among equals, so that it stays a whole number. -#}
         ranked as (
             select
-                user_id,
-                night_on,
-                recency_days,
-                frequency,
-                monetary_amount,
-                count(*) over (partition by night_on) as buyer_count
-                {%- for letter, measure in rfm_measures().items() %}
+                measured.user_id,
+                measured.night_on,
+                measured.recency_days,
+                measured.frequency,
+                measured.monetary_amount,
+                buyers.buyer_count
+                {%- for letter in rfm_measures() %}
                     ,
-                    2 * rank() over (partition by night_on order by {{ measure }} {{- " desc" if letter == "r" }})
-                    + count(*) over (partition by night_on, {{ measure }})
-                    - 1 as {{ letter }}_rank
+                    cast(
+                        2 * {{ letter }}_places.place - {{ letter }}_places.value_count + 1 as bigint
+                    ) as {{ letter }}_rank
                 {%- endfor %}
             from measured
+            inner join buyers on measured.night_on = buyers.night_on
+            {%- for letter, measure in rfm_measures().items() %}
+                inner join
+                    {{ letter }}_places
+                    on measured.night_on = {{ letter }}_places.night_on
+                    and measured.{{ measure }} = {{ letter }}_places.value
+            {%- endfor %}
         ),
         scored as (
             select
