@@ -19,9 +19,14 @@
         from numbered
         group by user_id, {{ value }}, island
     ),
+    {{ spells_of("islands", value) }}
+{% endmacro %}
+
+{#- The same out of `islands` (user_id, <value>, from_on, to_on): nights of the window with one value and without a break. -#}
+{% macro spells_of(islands, value) %}
     pieces as (
         select user_id, {{ value }}, from_on, to_on
-        from islands
+        from {{ islands }}
         {%- if is_incremental() %}
             union all
             {#- Earlier spells that reach the window, cut off where it begins. #}

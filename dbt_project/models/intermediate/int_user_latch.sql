@@ -43,8 +43,9 @@ with
             asked.user_id,
             asked.rule,
             asked.night_on,
-            case when asked.enters or opening.user_id is not null then 1 else 0 end as is_on_by_itself,
-            lag(asked.night_on) over (partition by asked.user_id, asked.rule order by asked.night_on) as previous_on
+            case when asked.enters or opening.user_id is not null then asked.night_on end as switched_on,
+            {{ days_between("cast('1970-01-01' as date)", "asked.night_on") }}
+            - row_number() over (partition by asked.user_id, asked.rule order by asked.night_on) as island
         from asked
         left join
             opening
@@ -54,29 +55,14 @@ with
         where asked.enters or asked.stays
     ),
 
-    {#- Who only stays is on if something switched it on since the last gap. #}
-    switched as (
-        select
-            user_id,
-            rule,
-            night_on,
-            max(case when is_on_by_itself = 1 then night_on end) over (
-                partition by user_id, rule order by night_on rows unbounded preceding
-            ) as on_at,
-            max(
-                case
-                    when
-                        is_on_by_itself = 0
-                        and (previous_on is null or {{ days_between("previous_on", "night_on") }} > 1)
-                    then night_on
-                end
-            ) over (partition by user_id, rule order by night_on rows unbounded preceding) as off_at
+    {#- Of nights without a gap, those from the one that first switched it on. #}
+    islands as (
+        select user_id, rule, min(switched_on) as from_on, {{ days_after("max(night_on)", 1) }} as to_on
         from open_nights
+        group by user_id, rule, island
+        having min(switched_on) is not null
     ),
-    nights as (
-        select user_id, night_on, rule from switched where on_at is not null and (off_at is null or on_at > off_at)
-    ),
-    {{ spells("nights", "rule") }}
+    {{ spells_of("islands", "rule") }}
 
 select user_id, rule, from_on, to_on, days
 from spells
