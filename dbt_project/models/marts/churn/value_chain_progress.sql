@@ -53,6 +53,15 @@ with
             users.registered_on
             {%- for measure in measures %}, reached.{{ measure }} {%- endfor %}
             {%- for step in steps %}, reached.step_{{ loop.index }}_on {%- endfor %}
+            {%- if steps %}
+                ,
+                case
+                    {%- for step in steps %}
+                        when reached.step_{{ loop.index }}_on is null then {{ loop.index }}
+                    {%- endfor %}
+                end as next_position
+            {%- else %}, cast(null as integer) as next_position
+            {%- endif %}
         from users
         left join reached on users.user_id = reached.user_id
     ),
@@ -72,13 +81,14 @@ with
                         "done_on",
                     ],
                     rows,
-                    keep=["user_id", "registered_on"],
+                    keep=["user_id", "registered_on", "next_position"],
                 )
             }}
         {%- else %}
             select
                 user_id,
                 registered_on,
+                next_position,
                 1 as position,
                 '' as step,
                 '' as label,
@@ -90,21 +100,6 @@ with
             from standing
             where false
         {%- endif %}
-    ),
-    ordered as (
-        select
-            user_id,
-            registered_on,
-            position,
-            step,
-            label,
-            behaviour,
-            needed_count,
-            within_days,
-            done_count,
-            done_on,
-            min(case when done_on is null then position end) over (partition by user_id) as next_position
-        from progress
     )
 
 select
@@ -121,4 +116,4 @@ select
     {{ days_between("registered_on", "done_on") }} as days_to_do,
     coalesce({{ days_between("registered_on", "done_on") }} < within_days, false) as is_in_time,
     coalesce(position = next_position, false) as is_next
-from ordered
+from progress
