@@ -9,71 +9,85 @@ with
     ),
     known as (select user_id, first_on, {{ dimensions | join(", ") }} from {{ ref("int_user_first_active") }}),
 
-    {#- Users of the same values in every dimension share a place; counting by it first leaves little to add up by dimension. -#}
-    together as (select distinct {{ dimensions | join(", ") }} from known),
+    {#- Numbers for texts: millions of rows are counted once per dimension, and a row is as wide as its keys. -#}
+    listed as (
+        {%- for name in dimensions %}
+            select distinct {{ text_literal(name) }} as dimension, {{ name }} as value
+            from known {{ "union all" if not loop.last }}
+        {%- endfor %}
+    ),
     places as (
-        select row_number() over (order by {{ dimensions | join(", ") }}) as place, {{ dimensions | join(", ") }}
-        from together
+        select cast(row_number() over (order by dimension, value) as integer) as place, dimension, value from listed
     ),
     firsts as (
-        select known.user_id, known.first_on, places.place
+        select
+            known.user_id,
+            known.first_on
+            {%- for name in dimensions %}, {{ name }}_places.place as {{ name }}_place {%- endfor %}
         from known
-        inner join
-            places
-            on {% for name in dimensions %}
-                known.{{ name }} = places.{{ name }} {{ "and" if not loop.last }}
-            {% endfor %}
+        {%- for name in dimensions %}
+            inner join
+                places as {{ name }}_places
+                on {{ name }}_places.dimension = {{ text_literal(name) }}
+                and known.{{ name }} = {{ name }}_places.value
+        {%- endfor %}
+    ),
+    distinct_kinds as (select distinct grain, state, is_first, age_from from states),
+    kinds as (
+        select
+            cast(row_number() over (order by grain, state, is_first, age_from) as integer) as kind,
+            grain,
+            state,
+            is_first,
+            age_from
+        from distinct_kinds
     ),
 
     {#- A state adds its users when it begins, and takes them when it ends. -#}
     edges as (
-        {%- for sign, number in [("", "from_number"), ("-", "to_number")] %}
+        {%- for sign, number in [(1, "from_number"), (-1, "to_number")] %}
             select
-                states.grain,
-                states.{{ number }} as period_number,
-                states.state,
-                states.is_first,
-                states.age_from,
-                firsts.place,
-                {{ sign }}count(*) as user_count
+                kinds.kind,
+                cast(states.{{ number }} as integer) as period_number,
+                {%- for name in dimensions %} firsts.{{ name }}_place, {%- endfor %}
+                {{ sign }} as user_count
             from states
-            inner join firsts on states.user_id = firsts.user_id
-            group by
-                states.grain,
-                states.{{ number }},
-                states.state,
-                states.is_first,
-                states.age_from,
-                firsts.place
-                {{ "union all" if not loop.last }}
+            inner join
+                kinds
+                on states.grain = kinds.grain
+                and states.state = kinds.state
+                and states.is_first = kinds.is_first
+                and states.age_from = kinds.age_from
+            inner join firsts on states.user_id = firsts.user_id {{ "union all" if not loop.last }}
         {%- endfor %}
     ),
     pieces as (
         select
-            edges.grain,
-            edges.period_number,
-            {%- for name in dimensions %} places.{{ name }}, {%- endfor %}
-            {%- for name, condition in counts.items() %}
-                case when {{ condition }} then edges.user_count else 0 end as {{ name }}_count{{ "," if not loop.last }}
-            {%- endfor %}
+            kind,
+            period_number,
+            coalesce({%- for name in dimensions %}{{ name }}_place{{ "," if not loop.last }} {%- endfor %}) as place,
+            sum(user_count) as user_count
         from edges
-        inner join places on edges.place = places.place
+        group by
+            grouping sets (
+                (kind, period_number)
+                {%- for name in dimensions %}, (kind, period_number, {{ name }}_place) {%- endfor %}
+            )
     ),
     changes as (
         select
-            grain,
-            period_number,
-            case
-                {%- for name in dimensions %} when {{ name }} is not null then {{ text_literal(name) }} {%- endfor %}
-                else 'total'
-            end as dimension,
-            coalesce({{ dimensions | join(", ") }}, 'total') as value,
-            {%- for name in counts %} sum({{ name }}_count) as {{ name }}_count{{ "," if not loop.last }} {%- endfor %}
+            kinds.grain,
+            pieces.period_number,
+            coalesce(places.dimension, 'total') as dimension,
+            coalesce(places.value, 'total') as value,
+            {%- for name, condition in counts.items() %}
+                sum(case when {{ condition }} then pieces.user_count else 0 end) as {{ name }}_count
+                {{- "," if not loop.last }}
+            {%- endfor %}
         from pieces
-        group by
-            grouping sets (
-                (grain, period_number) {%- for name in dimensions %}, (grain, period_number, {{ name }}) {%- endfor %}
-            )
+        inner join kinds on pieces.kind = kinds.kind
+        left join places on pieces.place = places.place
+        group by kinds.grain, pieces.period_number, coalesce(places.dimension, 'total'), coalesce(places.value, 'total')
     ),
     seen as (select distinct grain, dimension, value from changes),
     bounds as (
