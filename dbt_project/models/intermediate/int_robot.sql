@@ -1,7 +1,6 @@
 {{ windowed("from_on", start="facts_from") }}
 
 with
-    clock as (select facts_from from {{ ref("int_clock") }}),
     days as (
         select
             device_id,
@@ -42,15 +41,19 @@ with
             row_number() over (partition by subject, subject_id order by event_on) as day_rank
         from subject_days
         where is_declared = 1 or event_count > {{ rules_of("int_robot").get("events_per_day", 0) }}
-    ),
-    before as (
-        {%- if is_incremental() %}
-            select subject, subject_id from {{ this }} where from_on < (select facts_from from clock)
-        {%- else %}select subject, subject_id from seen where false
-        {%- endif %}
     )
 
-select seen.subject, seen.subject_id, seen.reason, seen.event_on as from_on
+select subject, subject_id, reason, event_on as from_on
 from seen
-left join before on seen.subject = before.subject and seen.subject_id = before.subject_id
-where seen.day_rank = 1 and before.subject_id is null
+where
+    day_rank = 1
+    {%- if is_incremental() %}
+        and not exists (
+            select 1
+            from {{ this }} as before
+            where
+                before.subject = seen.subject
+                and before.subject_id = seen.subject_id
+                and before.from_on < (select facts_from from {{ ref("int_clock") }})
+        )
+    {%- endif %}
