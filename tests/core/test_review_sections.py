@@ -52,6 +52,7 @@ def test_metrics_are_rolled_up_as_they_add_up(page_of) -> None:
         "(date '2017-12-31', 'activity', 'stickiness', '粘性', 'rate', 'total', 'total', 1, 10)",
         "(date '2017-12-30', 'activity', 'stickiness', '粘性', 'rate', 'total', 'total', 30, 90)",
         "(date '2017-12-24', 'activity', 'stickiness', '粘性', 'rate', 'total', 'total', 1, 10)",
+        "(date '2017-12-31', 'revenue', 'average_order_amount', '客单价', 'rate', 'total', 'total', 127.5, 4)",
         "(date '2017-12-31', 'scale', 'users', '用户', 'stock', 'total', 'total', 9, null)",
         "(date '2017-12-30', 'scale', 'users', '用户', 'stock', 'total', 'total', 7, null)",
         "(date '2017-12-31', 'scale', 'orders', '订单', 'count', 'total', 'total', 9, null)",
@@ -61,6 +62,7 @@ def test_metrics_are_rolled_up_as_they_add_up(page_of) -> None:
     )
     said = page_of("metrics", metrics_daily=f"select * from (values {', '.join(rows)}) as t({columns})")
     assert "Stickiness 粘性 31.0 % 10.0 % +210 %" in said
+    assert "Average order amount 客单价 31.88 –" in said
     assert "Users 用户 9 –" in said
     assert "Orders 订单 16 –" in said
 

@@ -134,10 +134,10 @@ def metrics(published: Published) -> Iterator[Part]:
 
 
 def _number(value: Decimal | float | None, metric: str, *, is_rate: bool) -> str | None:
-    """A rate in per cent, unless it is an amount or count per something."""
+    """A rate in per cent, unless its name says that it is an amount, or something per something."""
     if value is None:
         return None
     number = float(value)
-    if is_rate and "_per_" not in metric:
+    if is_rate and "_per_" not in metric and not metric.endswith("_amount"):
         return f"{100 * number:.1f} %".replace("-", "−")
     return f"{number:,.0f}" if number == int(number) or abs(number) >= 1000 else f"{number:,.2f}"
