@@ -41,10 +41,10 @@ check: setup ## lint, types, formats, import rules
 	$(BIN)/sqlfmt --check --quiet --line-length 120 dbt_project userops_pipeline/sources
 	$(BIN)/userops rules check
 
-check-spark: setup ## both engines build the sample shop, and every published table is compared (needs Java 17)
+check-spark: setup ## both engines build a shop (SHOP=sample_shop or demo_shop), and every published table is compared (needs Java 17)
 	@$(BIN)/python -m tests.spark.check --java
 	@$(MAKE) --no-print-directory $(VENV)/.spark
-	$(BIN)/python -m tests.spark.check
+	$(BIN)/python -m tests.spark.check $(SHOP)
 
 $(VENV)/.spark: requirements/spark.txt requirements/lock.txt
 	@echo "installing Apache Spark into $(VENV) (450 MB, once)"
