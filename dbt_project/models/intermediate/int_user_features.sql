@@ -110,14 +110,33 @@
 {%- endset %}
 
 with
-    users as (select user_id, known_from_on, known_to_on, registered_on from {{ ref("int_user") }}),
+    users as (
+        select
+            user_id,
+            known_from_on,
+            known_to_on,
+            registered_on,
+            birth_date,
+            age_band,
+            trial_ends_on,
+            {{ attributes | join(",\n            ") }}
+        from {{ ref("int_user") }}
+    ),
     nights as (select night_on, day_number from {{ ref("int_night") }} where is_in_window),
     thresholds as (
         select version_on, category, {{ gap_thresholds().keys() | join(", ") }} from {{ ref("int_gap_threshold") }}
     ),
     bounds as (select min(day_number) as first_day, max(day_number) as last_day from nights),
     panel as (
-        select users.user_id, nights.day_number, nights.night_on, users.registered_on
+        select
+            users.user_id,
+            nights.day_number,
+            nights.night_on,
+            users.registered_on,
+            users.birth_date,
+            users.age_band,
+            users.trial_ends_on
+            {%- for name in attributes %}, users.{{ name }} {%- endfor %}
         from users
         inner join
             nights
@@ -239,6 +258,11 @@ with
             panel.day_number,
             panel.night_on,
             panel.registered_on,
+            panel.trial_ends_on,
+            panel.birth_date,
+            panel.age_band,
+            cast(extract(year from panel.night_on) - extract(year from panel.birth_date) as integer) as years,
+            {%- for name in attributes %} panel.{{ name }}, {%- endfor %}
             {%- for column in extremes %} standing.{{ column }}, {%- endfor %}
             {%- for name, measure, window in sums %}
                 cast(coalesce(standing.{{ name }}, 0) as {{ sum_types[measure] }}) as {{ name }}
@@ -252,36 +276,6 @@ with
             and (standing.to_day is null or panel.day_number < standing.to_day)
     ),
 
-    declared as (
-        select
-            user_id as declared_user_id,
-            known_from_on,
-            known_to_on,
-            birth_date,
-            age_band,
-            trial_ends_on,
-            {{ attributes | join(",\n            ") }}
-        from {{ ref("int_user") }}
-    ),
-    described as (
-        select
-            declared.birth_date,
-            declared.age_band,
-            {%- for name in attributes %} declared.{{ name }}, {%- endfor %}
-            cast(extract(year from summed.night_on) - extract(year from declared.birth_date) as integer) as years,
-            summed.user_id,
-            summed.day_number,
-            summed.night_on,
-            summed.registered_on,
-            declared.trial_ends_on,
-            {%- for name in carried %} summed.{{ name }} {{- "," if not loop.last }} {%- endfor %}
-        from summed
-        inner join
-            declared
-            on summed.user_id = declared.declared_user_id
-            and summed.night_on >= declared.known_from_on
-            and (declared.known_to_on is null or summed.night_on < declared.known_to_on)
-    ),
     {#- A 29 February is kept on the 28th in years without one, as everywhere in the project. -#}
     aged as (
         select
@@ -308,7 +302,7 @@ with
             registered_on,
             trial_ends_on,
             {{ carried | join(", ") }}
-        from described
+        from summed
     )
 
 select
