@@ -54,9 +54,11 @@ with
     ratios as (select name, {{ ratio("part", "whole", 18, 2) }} as hundredths, {{ share("part", "whole") }} as millionths from pairs)
 select
     {{ json_object([
-        ("text", text_literal('it\\'s "杭州" \\\\ 100% of {x}')), ("none", "cast(null as string)"), ("day", "cast('2024-01-31' as date)"),
-        ("at", "cast('2024-01-31 16:30:00' as timestamp)"), ("money", "cast(12.30 as decimal(18, 2))"), ("whole", "cast(12 as decimal(18, 2))"),
-        ("share", "cast(0.000001 as decimal(9, 6))"), ("count", "cast(5 as bigint)"), ("flag", "true"),
+        ("text", text_literal('it\\'s "杭州" \\\\ 100% of {x}'), "string"), ("none", "cast(null as string)", "string"),
+        ("day", "cast('2024-01-31' as date)", "date"), ("at", "cast('2024-01-31 16:30:00' as timestamp)", "timestamp"),
+        ("money", "cast(12.30 as decimal(18, 2))", "decimal(18,2)"), ("whole", "cast(12 as decimal(18, 2))", "decimal(18,2)"),
+        ("share", "cast(0.000001 as decimal(9, 6))", "decimal(9,6)"), ("half", "cast(0.5 as decimal(9, 6))", "decimal(9,6)"),
+        ("count", "cast(5 as bigint)", "bigint"), ("flag", "true", "boolean"),
     ]) }} as json,
     {{ listagg("cast(hundredths as string)", "; ", "name") }} as hundredths,
     {{ listagg("cast(millionths as string)", "; ", "name") }} as millionths,
@@ -66,7 +68,8 @@ select
     {{ iso_weekday("cast('2024-03-10' as date)") }} as sunday,
     {{ days_after("cast('2024-02-28' as date)", 2) }} as after_leap_day,
     {{ days_between("cast('0001-01-01' as date)", "cast('2024-03-01' as date)") }} as days_of_the_era,
-    {{ measured("avg(part)") }} as mean
+    {{ measured("avg(part)") }} as mean,
+    cast(sum({{ rounded("cast(part as double) / 7", 28, 12) }}) as string) as trillionths
 from ratios
 inner join pairs using (name)
 """

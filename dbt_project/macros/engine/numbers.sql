@@ -16,8 +16,10 @@
 {#- DuckDB multiplies, then rounds to a whole number; Spark's own cast rounds the shortest text of the double instead (1.005 to 1.01, not 1.00). -#}
 {% macro spark__rounded(value, digits, places) -%}
     {%- set unit = "0" * (places - 1) ~ "1" -%}
+    {#- A product of more than 38 digits in all would lose its last places without a word. -#}
+    {%- set whole = [digits + 1, 37 - places] | min -%}
     cast(
-        cast(round(({{ value }}) * {{ 10**places }}) as decimal({{ digits + 1 }}, 0))
+        cast(round(({{ value }}) * {{ 10**places }}) as decimal({{ whole }}, 0))
         * 0.{{ unit }} as decimal({{ digits }}, {{ places }})
     )
 {%- endmacro %}

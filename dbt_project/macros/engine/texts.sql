@@ -1,21 +1,26 @@
 {#- JSON and lists as text, as each engine writes them. -#}
-{#- A JSON object as text from pairs of (name, SQL expression), keys in the given order. -#}
-{% macro json_object(pairs) -%} {{ return(adapter.dispatch("json_object", "userops")(pairs)) }} {%- endmacro %}
+{#- A JSON object as text from entries of (name, SQL expression, its type), keys in the given order; a decimal has all its places. -#}
+{% macro json_object(entries) -%} {{ return(adapter.dispatch("json_object", "userops")(entries)) }} {%- endmacro %}
 
-{% macro duckdb__json_object(pairs) -%}
+{#- DuckDB writes a decimal of 15 digits or fewer as a double (0.5), a wider one as it is (0.500000); made wide, all are written alike. -#}
+{% macro duckdb__json_object(entries) -%}
     cast(
         json_object(
-            {%- for name, expression in pairs %}
-                {{ text_literal(name) }}, {{ expression }}{{ ", " if not loop.last }}
+            {%- for name, expression, type in entries %}
+                {%- if type.startswith("decimal") %}
+                    {%- set expression = "cast(" ~ expression ~ " as decimal(38," ~ type.split(",")[1] ~ ")" -%}
+                {%- endif %}
+                {{ text_literal(name) }},
+                {{ expression }}{{ ", " if not loop.last }}
             {% endfor -%}
         ) as varchar
     )
 {%- endmacro %}
 
-{% macro spark__json_object(pairs) -%}
+{% macro spark__json_object(entries) -%}
     to_json(
         named_struct(
-            {%- for name, expression in pairs %}
+            {%- for name, expression, type in entries %}
                 {{ text_literal(name) }}, {{ expression }}{{ ", " if not loop.last }}
             {% endfor -%}
         ),

@@ -7,6 +7,11 @@
 {#- Names of the documented columns of a model, in order. -#}
 {% macro columns_of(model) -%} {{ return(declared(model).columns.keys() | list if execute else []) }} {%- endmacro %}
 
+{#- The SQL type of a column, as its model's contract has it. -#}
+{% macro type_of(model, column) -%}
+    {{ return(declared(model).columns[column].data_type if execute else "string") }}
+{%- endmacro %}
+
 {#- Columns of int_user_state: every feature, the standing in the community, every tag, the state on every ladder, and how near another level is. -#}
 {% macro state_columns() -%}
     {{

@@ -51,14 +51,16 @@
 
 {#- The fields of a list as JSON text: contact columns from `points`, others from the first of profile, tags and lifecycle that has them. -#}
 {% macro list_fields(fields) -%}
-    {%- set pairs = [] -%}
+    {%- set entries = [] -%}
     {%- for name, column in (fields or {}).items() -%}
-        {%- if column in ["contact_point", "email", "phone", "name"] -%} {%- set source = "points" -%}
-        {%- elif column in columns_of("user_profile") -%} {%- set source = "profile" -%}
-        {%- elif column in columns_of("user_tags") -%} {%- set source = "tags" -%}
-        {%- else -%} {%- set source = "lifecycle" -%}
+        {%- if column in ["contact_point", "email", "phone", "name"] -%}
+            {%- do entries.append((name, "points." ~ column, "string")) -%}
+        {%- elif column in columns_of("user_profile") -%}
+            {%- do entries.append((name, "profile." ~ column, type_of("user_profile", column))) -%}
+        {%- elif column in columns_of("user_tags") -%}
+            {%- do entries.append((name, "tags." ~ column, type_of("user_tags", column))) -%}
+        {%- else -%} {%- do entries.append((name, "lifecycle." ~ column, type_of("user_lifecycle", column))) -%}
         {%- endif -%}
-        {%- do pairs.append((name, source ~ "." ~ column)) -%}
     {%- endfor -%}
-    {{ return(json_object(pairs) if pairs else "'{}'") }}
+    {{ return(json_object(entries) if entries else "'{}'") }}
 {%- endmacro %}
