@@ -122,7 +122,10 @@ def test_asked_to_stop_the_batch_in_hand_is_finished_and_nothing_more_begun(
 
     tool.on_request = ask_to_stop
     started.append(start(generation, spec, later))
-    assert started[0].wait(60) == -signal.SIGTERM, "when the batch is done the signal does what it would have done"
+    told, complained = started[0].communicate(timeout=60)
+    assert started[0].returncode == -signal.SIGTERM, (
+        f"it ended by itself and told {told!r} {complained!r} after {len(tool.requests)} requests"
+    )
 
     con = sqlite3.connect(home.exports / "ledger.sqlite")
     assert con.execute("select state, count(*) from batches group by 1 order by 1").fetchall() == [("acked", 1), ("planned", 2)]
