@@ -4,7 +4,7 @@
 with
     tonight as (select night_on from {{ ref("int_night") }} where is_as_of),
     states as (select user_id, night_on, plan_state from {{ ref("int_user_ladder") }}),
-    spells as (select user_id, plan_state, from_on, to_on from {{ ref("user_plan_history") }}),
+    history as (select user_id, plan_state, from_on, to_on from {{ ref("user_plan_history") }}),
     passages as (select from_plan_state, to_plan_state, user_count from {{ ref("plan_transitions_daily") }}),
     moves as (
         select to_plan_state as plan_state, user_count
@@ -26,15 +26,7 @@ with
         group by from_plan_state
     )
 
-select states.user_id as subject
-from states
-left join
-    spells
-    on states.user_id = spells.user_id
-    and states.night_on >= spells.from_on
-    and (spells.to_on is null or states.night_on < spells.to_on)
-group by states.user_id, states.night_on, states.plan_state
-having states.plan_state is null or count(spells.plan_state) <> 1 or min(spells.plan_state) <> states.plan_state
+    {{ nights_not_in_one_spell("states", "history", "plan_state") }}
 union all
 select coalesce(counted.plan_state, present.plan_state) as subject
 from counted

@@ -9,7 +9,7 @@ with
         select user_id, night_on, 'level' as ladder, level as state
         from {{ ref("int_user_ladder") }}
     ),
-    spells as (
+    history as (
         select user_id, 'tier' as ladder, tier as state, from_on, to_on
         from {{ ref("user_tier_history") }}
         union all
@@ -30,16 +30,7 @@ with
         where coalesce(ends_on > (select night_on from tonight), true)
     )
 
-select nights.user_id as subject
-from nights
-left join
-    spells
-    on nights.user_id = spells.user_id
-    and nights.ladder = spells.ladder
-    and nights.night_on >= spells.from_on
-    and (spells.to_on is null or nights.night_on < spells.to_on)
-group by nights.user_id, nights.night_on, nights.ladder, nights.state
-having nights.state is null or count(spells.state) <> 1 or min(spells.state) <> nights.state
+    {{ nights_not_in_one_spell("nights", "history", "state", per=["ladder"]) }}
 union all
 select coalesce(present.user_id, shown.user_id) as subject
 from present

@@ -94,3 +94,32 @@
         where to_on is null
     )
 {% endmacro %}
+
+{#-
+    A data test's rows: users of whom a night of `nights` (user_id, night_on, <value>) does not lie in exactly one spell of `spells`, or in one of
+    another value; both relations may have more keys, in `per`. Spells that do not overlap hold a night once, so nothing is counted by night.
+-#}
+{% macro nights_not_in_one_spell(nights, spells, value, per=[]) %}
+    select nights.user_id as subject
+    from {{ nights }} as nights
+    left join
+        {{ spells }} as spells on nights.user_id = spells.user_id
+        {%- for key in per %} and nights.{{ key }} = spells.{{ key }} {%- endfor %}
+        and nights.{{ value }} = spells.{{ value }}
+        and nights.night_on >= spells.from_on
+        and (spells.to_on is null or nights.night_on < spells.to_on)
+    where spells.user_id is null
+    union all
+    select user_id as subject
+    from
+        (
+            select
+                user_id,
+                to_on,
+                lead(from_on) over (
+                    partition by user_id {%- for key in per %}, {{ key }} {%- endfor %} order by from_on
+                ) as next_on
+            from {{ spells }}
+        ) as followed
+    where next_on < coalesce(to_on, cast('9999-12-31' as date))
+{% endmacro %}
