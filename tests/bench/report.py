@@ -7,11 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from tests.bench.rooms import CUSTOMERS
 
-BUILDS = {
-    "build": "whole build, tables of one night",
-    "weeks": "whole build, tables of three weeks",
-    "increment": "one night more of these",
-}
+BUILDS = ("build", "history", "increment")
 USED = ("| | wall s | CPU s | peak GiB | wall ÷ DuckDB by hand | CPU ÷ DuckDB by hand |", "|---|---|---|---|---|---|")
 
 
@@ -20,9 +16,9 @@ def markdown(result: dict, sizes: Sequence[dict]) -> str:
     inputs = ", ".join(f"{count:,} {name}" for name, count in result["inputs"].items())
     lines = [f"Size {result['size']}: {inputs}; load {result['load']:.1f}, medians of {result['repeats']}", "", *USED]
     lines += [_used(row) for row in result["rows"]]
-    for name, label in BUILDS.items():
+    for name in BUILDS:
         entry = result[name]
-        lines.append(f"| {label} | {entry['wall']} | {entry['cpu']} | {entry['peak_gib']} | | |")
+        lines.append(f"| {_label(name, result)} | {entry['wall']} | {entry['cpu']} | {entry['peak_gib']} | | |")
     lines += ["", *_by_table(result["rows"])]
     if "users_rows" in result:
         lines += [
@@ -36,16 +32,16 @@ def markdown(result: dict, sizes: Sequence[dict]) -> str:
         ]
     lines += [
         "",
-        f"one night more ÷ whole build of three weeks: {result['increment_share']:.1%} of wall, {result['increment_cpu_share']:.1%} of CPU",
+        f"{_label('increment', result)} ÷ {_label('history', result)}: {result['increment_share']:.1%} of wall, {result['increment_cpu_share']:.1%} of CPU",
     ]
-    for name, label in BUILDS.items():
+    for name in BUILDS:
         entry = result[name]
         parts = ", ".join(f"{part} {cpu} ({cpu / entry['cpu']:.0%})" for part, cpu in entry["cpu_parts"].items())
         largest = ", ".join(f"{model} {cpu}" for model, cpu in entry["largest"].items())
         since = "from nothing" if entry["seconds"]["from_nothing"] else f"facts from {entry['seconds']['window_from']} on"
-        lines += ["", f"{label} ({since}, {entry['seconds']['nights']} nights of tables), CPU s: {parts}; largest models: {largest}"]
-    if "rooms" in result["build"]:
-        lines += ["", *_by_room(result["weeks"], result["increment"])]
+        made = f"{entry['seconds']['nights']} nights of tables in {entry['seconds']['legs']} leg(s)"
+        lines += ["", f"{_label(name, result)} ({since}, {made}), CPU s: {parts}; largest models: {largest}"]
+    lines += ["", *_by_room(result)]
     if "score" in result:
         lines += _fit(result["score"]["fitting"], result["score"]["again"])
     for name, what in (("score_failed", "the step score"), ("fixed_failed", "a night with nothing new")):
@@ -87,9 +83,16 @@ def _by_table(rows: Sequence[Mapping]) -> list[str]:
     return lines
 
 
-def _by_room(build: Mapping, increment: Mapping) -> list[str]:
+def _label(name: str, result: Mapping) -> str:
+    if name == "increment":
+        return "one night more"
+    return f"whole build, tables of {result[name]['seconds']['nights']} night(s)"
+
+
+def _by_room(result: Mapping) -> list[str]:
     """CPU seconds of the models by room, and what the tables of customers add."""
-    lines = ["| models CPU s by room | whole build of three weeks | one night more |", "|---|---|---|"]
+    build, increment = result["history"], result["increment"]
+    lines = [f"| models CPU s by room | {_label('history', result)} | {_label('increment', result)} |", "|---|---|---|"]
     lines += [
         f"| {room} | {cpu} | {increment['rooms'].get(room, 0.0)} |" for room, cpu in sorted(build["rooms"].items(), key=lambda one: -one[1])
     ]

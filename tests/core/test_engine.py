@@ -16,14 +16,9 @@ import sqlglot
 
 from userops_pipeline.core import contract, engine
 from userops_pipeline.core.home import Home, UserOpsError
+from userops_pipeline.core.warehouse import Clock
 
-CLOCK = {
-    "as_of": date(2026, 3, 2),
-    "window_from": date(2026, 3, 1),
-    "first_on": date(2026, 3, 1),
-    "business_zone": "Asia/Shanghai",
-    "facts_from_at": datetime(2026, 2, 28, 16),
-}
+CLOCK = Clock(date(2026, 3, 2), date(2026, 3, 1), date(2026, 3, 1), "Asia/Shanghai", full=False, nights_to=date(2026, 3, 1)).row()
 TABLES = {("marts", "orders"): {"order_id": "string", "ordered_at": "timestamp", "amount": "decimal(18,2)", "item_count": "bigint"}}
 
 
@@ -39,17 +34,19 @@ def test_an_engine_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatc
 
 
 def test_spark_is_told_every_table_of_the_contract_and_the_clock(home: Home) -> None:
-    told = "\n".join(engine.before_build(home, **CLOCK, full=False))
+    told = "\n".join([*engine.before_build(home, full=False), engine.clock_view(CLOCK)])
     for table in contract.tables():
         assert f"create table raw.{table} (" in told
         assert f"location '{(home.raw / table).as_uri()}'" in told
     assert "date'2026-03-02' as as_of" in told
+    assert "date'2026-03-01' as nights_to" in told
+    assert "'Asia/Shanghai' as business_zone" in told
     assert "timestamp'2026-02-28 16:00:00' as facts_from_at" in told
     assert "varchar" not in told.lower()
 
 
 def test_only_a_full_build_forgets_tables_and_no_statement_can_reach_the_lake(home: Home) -> None:
-    night, full = (engine.before_build(home, **CLOCK, full=full) for full in (False, True))
+    night, full = (engine.before_build(home, full=full) for full in (False, True))
     assert not [statement for statement in night if "cascade" in statement]
     assert {statement.split()[4] for statement in full if "cascade" in statement} == set(engine.SCHEMAS)
     # Only tables with a location are external: dropping any other would drop its files.
@@ -57,7 +54,7 @@ def test_only_a_full_build_forgets_tables_and_no_statement_can_reach_the_lake(ho
 
 
 def test_what_spark_is_told_is_sentences_of_spark(home: Home) -> None:
-    for statement in engine.before_build(home, **CLOCK, full=True):
+    for statement in [*engine.before_build(home, full=True), engine.clock_view(CLOCK)]:
         sqlglot.parse_one(statement, read="spark")
 
 

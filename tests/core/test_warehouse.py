@@ -1,4 +1,4 @@
-"""What the warehouse tells dbt before it starts: here, when the window of a run begins.
+"""What the warehouse tells dbt before it starts: when the window of a run begins, and where a long one is cut.
 
 Add a case when the clock says something else that models rely on.
 Must not build a model: nights and windows are tested with dbt.
@@ -7,11 +7,15 @@ Must not build a model: nights and windows are tested with dbt.
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import duckdb
 import pytest
 
-from userops_pipeline.core.warehouse import EVERYTHING, Clock
+from userops_pipeline.core import warehouse
+from userops_pipeline.core.home import UserOpsError
+from userops_pipeline.core.landing import nights_between
+from userops_pipeline.core.warehouse import EVERYTHING, Clock, begin_leg, finish_build, legs, prepare_build
 
 # Zones whose clocks show midnight twice (Havana, Beirut), never (São Paulo), or skip a date (Apia); and one that does nothing.
 NIGHTS = {
@@ -21,6 +25,8 @@ NIGHTS = {
     "Pacific/Apia": date(2011, 12, 30),
     "Asia/Shanghai": date(2026, 1, 1),
 }
+
+FIRST, AS_OF = date(2026, 3, 1), date(2026, 4, 29)
 
 
 def clock(window_from: date, zone: str) -> Clock:
@@ -43,3 +49,48 @@ def test_what_begins_with_the_window_is_what_has_its_dates(zone: str, night: dat
 
 def test_a_build_from_nothing_begins_before_every_time() -> None:
     assert clock(EVERYTHING, "Asia/Shanghai").facts_from_at == datetime.min
+
+
+@pytest.fixture
+def lake(shop: Any) -> Any:
+    """Sixty nights of two users."""
+    shop.drop(
+        "2026-03-01", "users.csv", "user_id,registered,name,email,phone,birth\nu1,2026-03-01 10:00:00,,,,\nu2,2026-03-01 10:00:00,,,,\n"
+    )
+    shop.run(*(str(night) for night in nights_between(FIRST, AS_OF)))
+    return shop
+
+
+def cut(shop: Any, **options: Any) -> list[tuple[date | None, date | None]]:
+    made = legs(shop.home, prepare_build(shop.home, [shop.source], AS_OF, **options))
+    return [(leg.nights_from, leg.nights_to) for leg in made]
+
+
+def test_a_window_that_memory_holds_is_gone_through_at_once(lake: Any) -> None:
+    assert cut(lake) == [(FIRST, AS_OF)]
+
+
+def test_a_longer_one_is_cut_into_legs_of_like_length(lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warehouse, "USER_NIGHTS", 2 * 25)
+    days = [(date(2026, 3, 1), date(2026, 3, 20)), (date(2026, 3, 21), date(2026, 4, 9)), (date(2026, 4, 10), AS_OF)]
+    assert cut(lake) == days
+    monkeypatch.setenv("USEROPS_NIGHTS_AT_ONCE", "1")
+    assert cut(lake) == [(night, night) for night in nights_between(FIRST, AS_OF)]
+
+
+def test_only_what_is_not_built_yet_is_cut_and_a_build_that_died_begins_again(lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warehouse, "USER_NIGHTS", 2 * 20)
+    prepare_build(lake.home, [lake.source], date(2026, 3, 31))
+    finish_build(lake.home, date(2026, 3, 31))
+    wanted = [(date(2026, 4, 1), date(2026, 4, 14)), (date(2026, 4, 15), AS_OF)]
+    assert cut(lake) == wanted
+    begin_leg(lake.home, legs(lake.home, prepare_build(lake.home, [lake.source], AS_OF))[1])
+    assert cut(lake) == wanted
+    assert len(cut(lake, full=True)) == 3
+
+
+def test_nights_at_once_that_are_no_number_are_refused(lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for said in ("0", "-3", "ten"):
+        monkeypatch.setenv("USEROPS_NIGHTS_AT_ONCE", said)
+        with pytest.raises(UserOpsError, match=f"USEROPS_NIGHTS_AT_ONCE is '{said}'; it must be"):
+            cut(lake)

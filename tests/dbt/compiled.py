@@ -18,6 +18,7 @@ from tests.dbt_runs import run_dbt
 from userops_pipeline.core import warehouse
 from userops_pipeline.core.home import Home
 from userops_pipeline.core.source import Source
+from userops_pipeline.defs.transform import leg_models
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 
@@ -33,6 +34,8 @@ class Model:
     later: str
     window: str | None
     window_start: str | None
+    in_first_leg: bool
+    in_later_leg: bool
 
 
 def _dbt(home: Home, command: str) -> Any:
@@ -55,6 +58,8 @@ def compile_project(home: Home, source: Source, as_of: date) -> list[Model]:
     full = _compiled(home)
     _dbt(home, "run")
     later = _compiled(home)
+    nodes = {name: {**node.to_dict(), "resource_type": "model"} for name, node in full.items()}
+    first, later_leg = (set(leg_models(nodes, is_first=is_first)) for is_first in (True, False))
     order = TopologicalSorter({name: [parent for parent in node.depends_on.nodes if parent in full] for name, node in full.items()})
     return [
         Model(
@@ -65,28 +70,40 @@ def compile_project(home: Home, source: Source, as_of: date) -> list[Model]:
             later=later[name].compiled_code,
             window=full[name].config.meta.get("window"),
             window_start=full[name].config.meta.get("window_start"),
+            in_first_leg=full[name].name in first,
+            in_later_leg=full[name].name in later_leg,
         )
         for name in order.static_order()
     ]
 
 
-def build(models: list[Model], home: Home, source: Source, as_of: date) -> None:
-    """What the build step does for this night: the clock and its window, every model, and the note that it succeeded."""
+def build(models: list[Model], home: Home, source: Source, as_of: date, nights_at_once: int | None = None) -> None:
+    """What the build step does for this night: the clock and its window, in legs every model of the leg, and the note that it succeeded."""
     clock = warehouse.prepare_build(home, [source], as_of)
+    *earlier, last = warehouse.legs(home, clock, nights_at_once)
+    for number, leg in enumerate(earlier):
+        _leg([model for model in models if (model.in_first_leg if number == 0 else model.in_later_leg)], home, leg)
+    _leg(models, home, last)
+    warehouse.finish_build(home, as_of)
+
+
+def _leg(models: list[Model], home: Home, leg: warehouse.Clock) -> None:
+    warehouse.begin_leg(home, leg)
     with duckdb.connect(str(home.warehouse)) as connection:
         for schema in sorted({model.schema for model in models}):
             connection.execute(f"create schema if not exists {schema}")
+        tables = "select database_name, schema_name, table_name from duckdb_tables()"
+        built = {".".join(f'"{name}"' for name in row) for row in connection.execute(tables).fetchall()}
         zone = next(model.relation for model in models if model.relation.endswith('"int_clock"'))
         for model in models:
             if model.kept_as == "view":
                 connection.execute(f"create or replace view {model.relation} as {model.full}")
-            elif model.kept_as == "table" or clock.full:
+            elif model.kept_as == "table" or model.relation not in built:
                 connection.execute(f"create or replace table {model.relation} as {model.full}")
             else:
                 connection.execute(f"create or replace temp table tonight as {model.later}")
                 connection.execute(f"delete from {model.relation} where {model.window} >= (select {model.window_start} from {zone})")
                 connection.execute(f"insert into {model.relation} by name select * from tonight")
-    warehouse.finish_build(home, as_of)
 
 
 def contents(home: Home) -> dict[str, tuple[int, int]]:

@@ -24,7 +24,7 @@ from typing import Any
 import duckdb
 import pytest
 from compiled import Model, build, compile_project, contents
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from userops_pipeline.core.conform import conform
@@ -60,15 +60,15 @@ class Bench:
             self.models = compile_project(home, source, FIRST)
         shutil.rmtree(home.root)
 
-    def run(self, drops: Path, parts: list[tuple[int, int]], name: str) -> dict[str, Any]:
-        """The tables after these nights, each (first, last) landed, conformed and built as one run."""
+    def run(self, drops: Path, parts: list[tuple[int, int]], name: str, nights_at_once: int | None = None) -> dict[str, Any]:
+        """The tables after these nights, each (first, last) landed, conformed and built as one run, in legs of so many nights."""
         home = Home(self.folder / name)
         with reading(drops) as source:
             for first, last in parts:
                 nights = [FIRST + timedelta(days=day) for day in range(first, last + 1)]
                 land(home, source, nights)
                 conform(home, source, nights)
-                build(self.models, home, source, nights[-1])
+                build(self.models, home, source, nights[-1], nights_at_once)
         found = contents(home)
         shutil.rmtree(home.root)
         return found
@@ -112,8 +112,9 @@ def differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
 
 
 @st.composite
-def cut_shops(draw: Callable) -> tuple[dict[str, Any], list[tuple[int, int]]]:
-    """A shop, and its nights in parts; now and then a part is run again, or a past night is built once more in between."""
+def cut_shops(draw: Callable) -> tuple[dict[str, Any], list[tuple[int, int]], int | None]:
+    """A shop, its nights in parts, and how many of them are built at once: all, or fewer, in legs. Now and then a part is run again, or a
+    past night is built once more in between."""
     shop = draw(shops)
     days = shop["days"]
     cuts = sorted(draw(st.sets(st.integers(1, days - 1), max_size=days - 1)))
@@ -122,16 +123,18 @@ def cut_shops(draw: Callable) -> tuple[dict[str, Any], list[tuple[int, int]]]:
     again = draw(st.none() | st.integers(0, len(parts) - 1))
     if again is not None and again < len(parts) - 1:
         parts.insert(draw(st.integers(again + 1, len(parts) - 1)), parts[again])
-    return shop, parts
+    return shop, parts, draw(st.none() | st.integers(1, days))
 
 
-def any_split(bench: Bench, cut: tuple[dict[str, Any], list[tuple[int, int]]]) -> None:
-    shop, parts = cut
+def any_split(bench: Bench, cut: tuple[dict[str, Any], list[tuple[int, int]], int | None]) -> None:
+    shop, parts, nights_at_once = cut
     drops = bench.simulated(**shop)
-    assert differing(bench.run(drops, [(0, shop["days"] - 1)], "once"), bench.run(drops, parts, "parts")) == []
+    once = bench.run(drops, [(0, shop["days"] - 1)], "once")
+    assert differing(once, bench.run(drops, parts, "parts", nights_at_once)) == []
 
 
 @FEW
+@example(cut=({"users": 30, "days": 6, "seed": 3, "dirt": 0.1}, [(0, 2), (3, 5)], 2))
 @given(cut=cut_shops())
 def test_nights_in_any_split_give_the_same_tables(bench: Bench, cut: Any) -> None:
     any_split(bench, cut)

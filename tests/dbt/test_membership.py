@@ -69,9 +69,9 @@ class Shop:
             "attach ':memory:' as userops; create schema userops.intermediate; create schema userops.marts; use userops.intermediate"
         )
         con.execute(
-            "create table int_clock as select ?::date as as_of, ?::date as window_from, ?::date as first_on, ?::date as facts_from, "
+            "create table int_clock as select ?::date as as_of, ?::date as window_from, ?::date as window_to, ?::date as first_on, ?::date as facts_from, "
             "'UTC' as business_zone",
-            [night(as_of), night(window_from), FIRST_ON, FIRST_ON],
+            [night(as_of), night(window_from), night(as_of), FIRST_ON, FIRST_ON],
         )
         con.execute(
             "create table int_night as select (?::date + range::int)::date as night_on, datediff('day', date '1970-01-01', night_on) as day_number, "

@@ -46,20 +46,20 @@ def engine() -> Engine:
     raise UserOpsError(f"USEROPS_ENGINE is {name!r}; there are two engines, duckdb and spark.")
 
 
-def before_build(
-    home: Home, *, as_of: date, window_from: date, first_on: date, business_zone: str, facts_from_at: datetime, full: bool
-) -> list[str]:
-    """What Spark must be told before dbt starts: the lake's tables and the clock as views. A full build forgets all earlier tables."""
+def before_build(home: Home, *, full: bool) -> list[str]:
+    """What Spark must be told before dbt starts: the lake's tables as views. A full build forgets all earlier tables."""
     statements = [f"drop schema if exists {schema} cascade" for schema in SCHEMAS] if full else []
     statements.append("create schema if not exists raw")
     for table in contract.tables().values():
         statements += _lake_table(table.name, contract.raw_columns(table), home.raw / table.name)
     statements += _lake_table("load_accounting", ACCOUNTING_COLUMNS, home.accounting)
-    statements.append(
-        f"create or replace view raw.clock as select date'{as_of}' as as_of, date'{window_from}' as window_from, "
-        f"date'{first_on}' as first_on, '{business_zone}' as business_zone, timestamp'{facts_from_at}' as facts_from_at"
-    )
     return statements
+
+
+def clock_view(row: Mapping[str, date | datetime | str]) -> str:
+    """What Spark must be told before each leg: its clock."""
+    kinds = {datetime: "timestamp", date: "date", str: ""}
+    return "create or replace view raw.clock as select " + ", ".join(f"{kinds[type(said)]}'{said}' as {name}" for name, said in row.items())
 
 
 def _lake_table(name: str, columns: Columns, folder: Path) -> list[str]:

@@ -1,6 +1,6 @@
 """The warehouse: the private DuckDB file dbt builds in, its views on the lake, and the clock that says what to rebuild.
 
-Here lives how a build learns its night and its window, and how a build that died is taken up again.
+Here lives how a build learns its night, its window and its legs, and how a build that died is taken up again.
 Add here when dbt needs to be told something before it starts; must not compute anything a model could.
 """
 
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import itertools
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -32,6 +34,8 @@ SCORING = [
 ]
 # The window of a build from nothing: facts of any age.
 EVERYTHING = date.min
+# Rows of a table with a row per user and night that one leg of a build makes at most: 41 million of them spill 9 GB to disk.
+USER_NIGHTS = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Clock:
     first_on: date
     business_zone: str
     full: bool
+    nights_from: date | None = None  # of a leg
+    nights_to: date | None = None
 
     @property
     def facts_from_at(self) -> datetime:
@@ -50,6 +56,18 @@ class Clock:
         if self.window_from == EVERYTHING:
             return datetime.min
         return datetime.combine(self.window_from, time.min, ZoneInfo(self.business_zone)).astimezone(UTC).replace(tzinfo=None)
+
+    def row(self) -> dict[str, date | datetime | str]:
+        """By column of the source `run.clock`; without a leg its nights are those of the whole window."""
+        return {
+            "as_of": self.as_of,
+            "window_from": self.window_from,
+            "first_on": self.first_on,
+            "business_zone": self.business_zone,
+            "facts_from_at": self.facts_from_at,
+            "nights_from": self.nights_from or self.window_from,
+            "nights_to": self.nights_to or self.as_of,
+        }
 
 
 def project_hash() -> str:
@@ -91,13 +109,9 @@ def _included(home: Home) -> tuple[dict[tuple[str, date], Night], date | None, s
     return {(night.source, night.night): night for night in nights}, row[1], row[2]
 
 
-def prepare_build(home: Home, sources: list[Source], as_of: date, *, full: bool = False) -> Clock:
-    """Write the clock and the views on raw, so that dbt can start; says which window must be recomputed.
-
-    The window follows from what differs between the nights the warehouse was built from and the nights the lake holds up to `as_of`:
-    an added or removed night reaches back to its own earliest change, a night whose content changed to the beginning. A changed
-    project (a rule, a model) or a first build starts from an empty file, and so does one on Spark after a build that died: Parquet has
-    no transactions.
+def _clock(home: Home, sources: list[Source], as_of: date, full: bool) -> Clock:
+    """The night's clock: its window follows from what differs between the nights the warehouse was built from and the nights the lake
+    holds up to `as_of`. An added or removed night reaches back to its own earliest change, a night whose content changed to the beginning.
 
     Raises:
         UserOpsError: the lake holds no night up to `as_of`.
@@ -106,10 +120,7 @@ def prepare_build(home: Home, sources: list[Source], as_of: date, *, full: bool 
     if not target:
         raise UserOpsError(f"The lake holds no night up to {as_of}; run `userops nightly --date {as_of}` or a later date first.")
     included, dirty_from, project = _included(home)
-    first_on = min(source.first_night for source in sources)
     if full or not included or project != project_hash() or (engine() == "spark" and dirty_from):
-        home.warehouse.unlink(missing_ok=True)
-        home.warehouse.with_name(home.warehouse.name + ".wal").unlink(missing_ok=True)
         window_from, full = EVERYTHING, True
     else:
         reaches: list[date] = [as_of, *([dirty_from] if dirty_from else [])]
@@ -122,7 +133,61 @@ def prepare_build(home: Home, sources: list[Source], as_of: date, *, full: bool 
             elif old.content_hash != new.content_hash:
                 reaches.append(EVERYTHING)
         window_from = min(reaches)
-    clock = Clock(as_of, window_from, first_on, sources[0].business_zone, full)
+    return Clock(as_of, window_from, min(source.first_night for source in sources), sources[0].business_zone, full)
+
+
+def legs(home: Home, clock: Clock, nights_at_once: int | None = None) -> list[Clock]:
+    """The clock of every leg of a build, in their order: that of the whole window alone, unless it is long.
+
+    Tables with a row per user and night are as long as the window, so nights of a long one are made in legs that memory and disk hold;
+    what is known of users is the same in every leg. `nights_at_once` is `USEROPS_NIGHTS_AT_ONCE` by default, else what `USER_NIGHTS`
+    leaves for the users known so far.
+
+    Raises:
+        UserOpsError: the setting is no number of nights.
+    """
+    begins = max(clock.window_from, clock.first_on)
+    nights = (clock.as_of - begins).days + 1
+    length = nights_at_once or _nights_at_once()
+    if length is None and nights > 1:
+        with duckdb.connect() as connection:
+            found = connection.execute(
+                f"select count(distinct user_id) from {raw_scan(home, 'users')} where arrived_on <= ?", [clock.as_of]
+            ).fetchone()
+        length = max(1, USER_NIGHTS // max(found[0] if found else 0, 1))
+    count = -(-nights // length) if length else 1
+    bounds = [begins + timedelta(days=nights * number // count) for number in range(count + 1)]
+    return [replace(clock, nights_from=first, nights_to=last - timedelta(days=1)) for first, last in itertools.pairwise(bounds)]
+
+
+def begin_leg(home: Home, leg: Clock) -> None:
+    """Write the leg's clock; the window stays noted as half done until the build has finished its last leg."""
+    with _open(home) as connection:
+        write_clock(connection, leg)
+
+
+def _nights_at_once() -> int | None:
+    said = os.environ.get("USEROPS_NIGHTS_AT_ONCE")
+    if not said:
+        return None
+    if not said.isdecimal() or int(said) == 0:
+        raise UserOpsError(f"USEROPS_NIGHTS_AT_ONCE is {said!r}; it must be how many nights one build makes, 1 or more.")
+    return int(said)
+
+
+def prepare_build(home: Home, sources: list[Source], as_of: date, *, full: bool = False) -> Clock:
+    """Write the clock and the views on raw, so that dbt can start; says which window must be recomputed.
+
+    A changed project (a rule, a model) or a first build starts from an empty file, and so does one on Spark after a build that died:
+    Parquet has no transactions.
+
+    Raises:
+        UserOpsError: the lake holds no night up to `as_of`.
+    """
+    clock = _clock(home, sources, as_of, full)
+    if clock.full:
+        home.warehouse.unlink(missing_ok=True)
+        home.warehouse.with_name(home.warehouse.name + ".wal").unlink(missing_ok=True)
     home.scored.unlink(missing_ok=True)
     with _open(home) as connection:
         connection.begin()
@@ -141,18 +206,16 @@ def prepare_build(home: Home, sources: list[Source], as_of: date, *, full: bool 
         if connection.execute("select 1 from raw.built").fetchone() is None:
             connection.execute("insert into raw.built values ('[]', null, ?)", [project_hash()])
         # Until the build has succeeded, its window counts as half done.
-        connection.execute("update raw.built set dirty_from = least(coalesce(dirty_from, ?), ?)", [window_from, window_from])
+        connection.execute("update raw.built set dirty_from = least(coalesce(dirty_from, ?), ?)", [clock.window_from] * 2)
         connection.commit()
     return clock
 
 
 def write_clock(connection: duckdb.DuckDBPyConnection, clock: Clock) -> None:
     """The one row that int_clock reads."""
-    connection.execute(
-        "create or replace table raw.clock (as_of date, window_from date, first_on date, business_zone varchar, facts_from_at timestamp)"
-    )
-    row = [clock.as_of, clock.window_from, clock.first_on, clock.business_zone, clock.facts_from_at]
-    connection.execute("insert into raw.clock values (?, ?, ?, ?, ?)", row)
+    row = clock.row()
+    columns = ", ".join(f"${name} as {name}" for name in row)
+    connection.execute(f"create or replace table raw.clock as select {columns}", row)
 
 
 def finish_build(home: Home, as_of: date, handed_over: Mapping[tuple[str, str], Columns] | None = None) -> None:

@@ -5,7 +5,6 @@ Add here when Dagster should show more of dbt; a table or a rule belongs into db
 """
 
 import contextlib
-import dataclasses
 import json
 import os
 import time
@@ -26,6 +25,7 @@ from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, partiti
 from userops_pipeline.destinations import registry
 
 PUBLISHED_SCHEMAS = ("marts", "exports")
+NIGHTS = "window_from"  # where the window of a model of nights begins, as macros/engine/window.sql notes it
 GROUPS = {"staging": "build_staging", "intermediate": "build_intermediate", "marts": "build_marts", "exports": "build_exports"}
 
 
@@ -147,11 +147,19 @@ def build_assets(shop: Shop) -> dg.AssetsDefinition:
         whole = "everything" if clock.full else "this night only" if clock.window_from == as_of else f"from {clock.window_from} on"
         context.log.info(f"clock: as of {as_of}, rebuilding {whole}")
         if engine.engine() == "spark":
-            _on_spark(shop.home, engine.before_build(shop.home, **dataclasses.asdict(clock), facts_from_at=clock.facts_from_at))
-        crash_point("build:before_dbt")
-        results = _build(shop.home, context)
+            _on_spark(shop.home, engine.before_build(shop.home, full=clock.full))
+        *earlier, last = warehouse.legs(shop.home, clock)
+        results = []
+        for number, leg in enumerate(earlier):
+            context.log.info(f"leg {number + 1} of {len(earlier) + 1}: the nights from {leg.nights_from} to {leg.nights_to}")
+            results = _leg(shop.home, context, leg, ["run", "--select", *leg_models(manifest["nodes"], is_first=number == 0)])
+            if any(map(_has_failed, results)):
+                break
+            crash_point("build:between_legs")
+        else:
+            results = _leg(shop.home, context, last, ["build", "--exclude", "resource_type:unit_test"])
         yield from _events(shop.home, manifest, results, context)
-        failed = [result for result in results if str(result.status) in ("error", "fail")]
+        failed = [result for result in results if _has_failed(result)]
         _remember(shop.home, as_of, results)
         if failed:
             names = ", ".join(result.node.name for result in failed[:5])
@@ -223,7 +231,35 @@ def _refuse_wrong_rules(home: Home, context: dg.AssetExecutionContext) -> None:
         raise dg.Failure(f"The rules are refused: {errors[0]} ({len(errors)} in all; `userops rules check` lists them).")
 
 
-def _build(home: Home, context: dg.AssetExecutionContext) -> list[Any]:
+def _has_failed(result: Any) -> bool:
+    return str(result.status) in ("error", "fail")
+
+
+def leg_models(nodes: Mapping[str, Mapping[str, Any]], *, is_first: bool) -> list[str]:
+    """The models of a leg before the last: those that keep rows of nights from build to build, and what they are made of.
+
+    What keeps rows of facts is made once, by the first leg. All else waits for the last one, which makes every model.
+    """
+    starts = {name: meta_of(node).get("window_start") for name, node in nodes.items() if node["resource_type"] == "model"}
+    wanted, waiting = set(), [name for name, start in starts.items() if start == NIGHTS]
+    while waiting:
+        name = waiting.pop()
+        if name not in wanted and (is_first or starts[name] in (NIGHTS, None)):
+            wanted.add(name)
+            waiting += [parent for parent in nodes[name]["depends_on"]["nodes"] if parent in starts]
+    return sorted(nodes[name]["name"] for name in wanted)
+
+
+def _leg(home: Home, context: dg.AssetExecutionContext, leg: warehouse.Clock, command: list[str]) -> list[Any]:
+    """What dbt says of every node of one leg."""
+    warehouse.begin_leg(home, leg)
+    if engine.engine() == "spark":
+        _on_spark(home, [engine.clock_view(leg.row())])
+    crash_point("build:before_dbt")
+    return _run_dbt(home, context, command)
+
+
+def _run_dbt(home: Home, context: dg.AssetExecutionContext, command: list[str]) -> list[Any]:
     begun = time.perf_counter()
     done: list[str] = []
 
@@ -237,13 +273,13 @@ def _build(home: Home, context: dg.AssetExecutionContext) -> list[Any]:
                 context.log.info(f"{len(done):3d}  tests run")
 
     # The manifest on disk is the one `parse` wrote; writing it and all results again costs seconds.
-    outcome = invoke(home, ["--quiet", "build", "--no-write-json", "--exclude", "resource_type:unit_test"], [on_event])
+    outcome = invoke(home, ["--quiet", "--no-write-json", *command], [on_event])
     if outcome.result is None:
-        raise dg.Failure(f"dbt could not start its build: {' '.join(str(outcome.exception).split())[:600]}")
+        raise dg.Failure(f"dbt could not start its {command[0]}: {' '.join(str(outcome.exception).split())[:600]}")
     results = list(outcome.result.results)
     context.log.info(f"dbt: {len(results)} models and tests in {time.perf_counter() - begun:.1f} s")
     for result in results:
-        if str(result.status) in ("error", "fail"):
+        if _has_failed(result):
             context.log.error(f"{result.node.resource_type} {result.node.name}: {_without_values(result)}")
     return results
 

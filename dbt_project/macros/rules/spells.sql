@@ -69,7 +69,7 @@
             reached.user_id,
             reached.{{ value }},
             reached.from_on,
-            case when reached.to_on <= clock.as_of then reached.to_on end as to_on,
+            case when reached.to_on <= clock.window_to then reached.to_on end as to_on,
             {{ days_between("reached.from_on", "reached.to_on") }} as days
         from reached
         cross join clock

@@ -1,8 +1,13 @@
-with clock as (select as_of, window_from, first_on, business_zone, facts_from_at from {{ source("run", "clock") }})
+with
+    clock as (
+        select as_of, window_from, first_on, business_zone, facts_from_at, nights_from, nights_to
+        from {{ source("run", "clock") }}
+    )
 
 select
     as_of,
-    greatest(window_from, first_on) as window_from,
+    greatest(nights_from, first_on) as window_from,
+    nights_to as window_to,
     first_on,
     window_from as facts_from,
     facts_from_at,

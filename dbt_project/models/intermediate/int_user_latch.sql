@@ -12,7 +12,7 @@
 {%- endfor %}
 
 with
-    clock as (select as_of, window_from from {{ ref("int_clock") }}),
+    clock as (select window_from, window_to from {{ ref("int_clock") }}),
     features as (select {{ columns_of("int_user_features") | join(", ") }} from {{ ref("int_user_features") }}),
     asked as (
         {{-

@@ -3,14 +3,14 @@
 {%- set window_days = rfm_window_days() %}
 
 with
-    clock as (select as_of, window_from from {{ ref("int_clock") }}),
+    clock as (select window_from, window_to from {{ ref("int_clock") }}),
     users as (select user_id, known_from_on, known_to_on, registered_on from {{ ref("int_user") }}),
     days as (
         select user_id, activity_on, order_count, spend_amount - purchase_refund_amount as net_amount
         from {{ ref("int_user_day") }}
         where
             (order_count > 0 or purchase_refund_amount > 0)
-            and activity_on <= (select as_of from clock)
+            and activity_on <= (select window_to from clock)
             and activity_on > {{ days_after("(select window_from from clock)", -window_days) }}
     ),
 
@@ -31,7 +31,7 @@ with
             - net_amount as net_amount,
             cast(null as date) as last_order_on
         from days
-        where {{ days_after("activity_on", window_days) }} <= (select as_of from clock)
+        where {{ days_after("activity_on", window_days) }} <= (select window_to from clock)
     ),
     changes as (
         select
@@ -64,8 +64,8 @@ with
             carried.last_order_on,
             greatest(carried.moved_on, users.known_from_on, users.registered_on) as from_on,
             least(
-                coalesce({{ days_after("carried.moved_again_on", -1) }}, clock.as_of),
-                coalesce({{ days_after("users.known_to_on", -1) }}, clock.as_of)
+                coalesce({{ days_after("carried.moved_again_on", -1) }}, clock.window_to),
+                coalesce({{ days_after("users.known_to_on", -1) }}, clock.window_to)
             ) as to_on
         from carried
         inner join users on carried.user_id = users.user_id

@@ -9,8 +9,8 @@
 with
     clock as (
         select
-            as_of,
             window_from,
+            window_to,
             first_on,
             {{ days_after("window_from", 1 - longest) }} as entries_from,
             {{ days_after("window_from", 1 - 2 * longest) }} as behaviour_from,
@@ -59,7 +59,7 @@ with
         from {{ ref("int_user_standing") }} as standing
         cross join clock
         inner join versions on standing.user_id = versions.user_id and {{ known_on("versions", "standing.changed_on") }}
-        where standing.idle_days_before is null and standing.changed_on between clock.entries_from and clock.as_of
+        where standing.idle_days_before is null and standing.changed_on between clock.entries_from and clock.window_to
     ),
     days as (
         select
@@ -70,17 +70,17 @@ with
             {%- endfor %}
             referral_count
         from {{ ref("int_user_day") }}
-        where activity_on between (select behaviour_from from clock) and (select as_of from clock)
+        where activity_on between (select behaviour_from from clock) and (select window_to from clock)
     ),
     devices as (
         select first_on
         from {{ ref("int_device_first") }}
-        where first_of = 'seen' and first_on between (select window_from from clock) and (select as_of from clock)
+        where first_of = 'seen' and first_on between (select window_from from clock) and (select window_to from clock)
     ),
     orders as (
         select user_id, ordered_on, amount
         from {{ ref("user_orders") }}
-        where is_purchase and ordered_on between (select window_from from clock) and (select as_of from clock)
+        where is_purchase and ordered_on between (select window_from from clock) and (select window_to from clock)
     ),
     merges as (select user_id, survivor_id from {{ ref("int_user_merge") }}),
     exclusions as (select subject_id as user_id, from_on, to_on from {{ ref("int_exclusion") }} where subject = 'user'),
@@ -90,7 +90,7 @@ with
         left join merges on invited.object_id = merges.user_id
         where
             invited.source_table = 'referrals'
-            and invited.activity_on between (select invited_from from clock) and (select as_of from clock)
+            and invited.activity_on between (select invited_from from clock) and (select window_to from clock)
     ),
     answers as (
         select user_id, activity_on, activity, value
@@ -99,7 +99,7 @@ with
             source_table in ('feedback', 'tickets')
             and activity in ('feedback_nps', 'feedback_csat', 'ticket_resolved')
             and value is not null
-            and activity_on between (select window_from from clock) and (select as_of from clock)
+            and activity_on between (select window_from from clock) and (select window_to from clock)
     ),
     kept_answers as (
         select answers.user_id, answers.activity_on, answers.activity, answers.value
@@ -153,7 +153,7 @@ with
                 night_on,
                 {{ metric_counts({journey ~ "_due_count": 1, done: "is_done"}) }}
             from {{ journey }}_journeys
-            where night_on between (select window_from from clock) and (select as_of from clock)
+            where night_on between (select window_from from clock) and (select window_to from clock)
             union all
         {%- endfor %}
         select user_id, entered_on as at_on, entered_on as night_on, {{ metric_counts({"invited_new_count": 1}) }}

@@ -1,7 +1,7 @@
 {{ windowed("coalesce(to_on, cast('9999-12-31' as date))") }}
 
 with
-    clock as (select as_of, window_from from {{ ref("int_clock") }}),
+    clock as (select window_from, window_to from {{ ref("int_clock") }}),
     nights as (select user_id, night_on, plan_state from {{ ref("int_user_ladder") }}),
     {{ spells("nights", "plan_state") }}
 

@@ -1,19 +1,19 @@
 {{ windowed("ends_on", start="facts_from") }}
 
 with
-    clock as (select as_of, first_on, facts_from, window_from from {{ ref("int_clock") }}),
+    clock as (select as_of, first_on, greatest(facts_from, first_on) as since_on from {{ ref("int_clock") }}),
     states as (select user_id, grain, state, from_number, to_number from {{ ref("int_user_period_state") }}),
     firsts as (select user_id, first_on from {{ ref("int_user_first_active") }}),
     history as (
         select user_id, stage, from_on, to_on
         from {{ ref("user_lifecycle_history") }}
-        where to_on is null or to_on > (select window_from from clock)
+        where to_on is null or to_on > (select since_on from clock)
     ),
     bounds as (
         {%- for grain in grains() %}
             select
                 '{{ grain }}' as grain,
-                {{ period_number(grain, "window_from") }} as window_number,
+                {{ period_number(grain, "since_on") }} as window_number,
                 {{ period_number(grain, "as_of") }} as last_number
             from clock {{ "union all" if not loop.last }}
         {%- endfor %}
@@ -93,7 +93,7 @@ with
         group by grain, state, stage, period_number
     ),
     seen as (select distinct grain, state, stage from changes),
-    days as ({{ nights("clock", "window_from", "as_of") }}),
+    days as ({{ nights("clock", "since_on", "as_of") }}),
     spine as (
         {%- for grain in grains() %}
             select distinct

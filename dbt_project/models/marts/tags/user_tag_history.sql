@@ -4,7 +4,7 @@
 {%- for word in tag_words() -%} {%- do columns.extend(["rule_" ~ word, "manual_" ~ word]) -%} {%- endfor %}
 
 with
-    clock as (select as_of, window_from from {{ ref("int_clock") }}),
+    clock as (select window_from, window_to from {{ ref("int_clock") }}),
     bits as ({{ tag_bits() }}),
     states as (
         select
@@ -114,7 +114,7 @@ with
                 {%- endfor %}
             from compared
             where
-                marked_on <= (select as_of from clock)
+                marked_on <= (select window_to from clock)
                 and (
                     {%- for word in tag_words() %}
                         {{ "or " if not loop.first }}{{ source }}_{{ word }} <> {{ source }}_{{ word }}_before
@@ -198,12 +198,12 @@ select
     sourced.tag,
     sourced.source,
     sourced.from_on,
-    case when sourced.to_on <= clock.as_of then sourced.to_on end as to_on,
+    case when sourced.to_on <= clock.window_to then sourced.to_on end as to_on,
     {{
         days_between(
             "sourced.from_on",
-            "coalesce(case when sourced.to_on <= clock.as_of then sourced.to_on end, "
-            ~ days_after("clock.as_of", 1)
+            "coalesce(case when sourced.to_on <= clock.window_to then sourced.to_on end, "
+            ~ days_after("clock.window_to", 1)
             ~ ")",
         )
     }} as days,

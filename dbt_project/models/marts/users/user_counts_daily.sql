@@ -3,13 +3,15 @@
 {%- set now, before = standings("idle_days"), standings("idle_days_before") -%}
 
 with
-    clock as (select as_of, window_from, {{ days_after("window_from", -1) }} as before_on from {{ ref("int_clock") }}),
+    clock as (
+        select window_from, window_to, {{ days_after("window_from", -1) }} as before_on from {{ ref("int_clock") }}
+    ),
     nights as (select night_on from {{ ref("int_night") }} where is_in_window),
     users as (select user_id, known_from_on, known_to_on, registered_on from {{ ref("int_user") }}),
     standing as (
         select user_id, changed_on, idle_days_before, idle_days, move
         from {{ ref("int_user_standing") }}
-        where changed_on <= (select as_of from clock)
+        where changed_on <= (select window_to from clock)
     ),
     activity as (
         select
@@ -19,12 +21,12 @@ with
             order_count,
             {%- for kind in activity_kinds() %} {{ kind }}_count{{ "," if not loop.last }} {%- endfor %}
         from {{ ref("int_user_day") }}
-        where activity_on between (select window_from from clock) and (select as_of from clock)
+        where activity_on between (select window_from from clock) and (select window_to from clock)
     ),
     active_days as (
         select user_id, activity_on
         from {{ ref("int_active_day") }}
-        where activity_on between (select window_from from clock) and (select as_of from clock)
+        where activity_on between (select window_from from clock) and (select window_to from clock)
     ),
     payments as (
         select user_id, min(activity_on) as first_on
@@ -33,7 +35,7 @@ with
         group by user_id
     ),
     devices as (
-        select first_of, first_on from {{ ref("int_device_first") }} where first_on <= (select as_of from clock)
+        select first_of, first_on from {{ ref("int_device_first") }} where first_on <= (select window_to from clock)
     ),
 
     {#- All before the window is one sum: what the first night opens with. -#}

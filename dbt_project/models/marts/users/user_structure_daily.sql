@@ -11,11 +11,11 @@
 with
     clock as (
         select
-            as_of,
             window_from,
+            window_to,
             first_on,
             {{ days_after("window_from", -1) }} as before_on,
-            {{ days_after("as_of", 1) }} as tomorrow_on
+            {{ days_after("window_to", 1) }} as tomorrow_on
         from {{ ref("int_clock") }}
     ),
     users as (
@@ -33,7 +33,7 @@ with
     standing_changes as {{ inlined() }} (
         select user_id, changed_on, idle_days_before, idle_days, move
         from {{ ref("int_user_standing") }}
-        where changed_on <= (select as_of from clock)
+        where changed_on <= (select window_to from clock)
     ),
     activity as (
         select
@@ -43,12 +43,12 @@ with
             order_count,
             {%- for kind in activity_kinds() %} {{ kind }}_count{{ "," if not loop.last }} {%- endfor %}
         from {{ ref("int_user_day") }}
-        where activity_on between (select window_from from clock) and (select as_of from clock)
+        where activity_on between (select window_from from clock) and (select window_to from clock)
     ),
     active_days as (
         select user_id, activity_on
         from {{ ref("int_active_day") }}
-        where activity_on between (select window_from from clock) and (select as_of from clock)
+        where activity_on between (select window_from from clock) and (select window_to from clock)
     ),
     {#- Whose payment was the first is asked of those only who paid in the window. -#}
     payments as (
@@ -267,7 +267,7 @@ with
             coalesce({{ dimensions | join(", ") }}) as value,
             {%- for measure in measures %} sum({{ measure }}) as {{ measure }}{{ "," if not loop.last }} {%- endfor %}
         from pieces
-        where night_on <= (select as_of from clock)
+        where night_on <= (select window_to from clock)
         group by
             grouping sets ({%- for name in dimensions %}(night_on, {{ name }}){{ "," if not loop.last }} {%- endfor %})
     ),
