@@ -26,19 +26,20 @@ from userops_pipeline.core.home import PROJECT_DIR, Home
 
 ENGINES: tuple[Engine, Engine] = ("duckdb", "spark")
 JAVA = 17
+# What a step is called, its command, and how many nights a leg of it makes (nothing said: all at once).
 STEPS = {
     # The nights of the 12th and 13th bring late rows and begin days earlier (the 6th, the 10th); the 14th brings none.
     "sample_shop": (
-        ("everything up to the eve", ["backfill", "--to", "2026-03-11"]),
-        ("night 2026-03-12", ["nightly", "--date", "2026-03-12"]),
-        ("night 2026-03-13", ["nightly", "--date", "2026-03-13"]),
-        ("night 2026-03-14", ["nightly", "--date", "2026-03-14"]),
-        ("the same night from scratch", ["nightly", "--date", "2026-03-14", "--full-refresh"]),
+        ("everything up to the eve", ["backfill", "--to", "2026-03-11"], ""),
+        ("night 2026-03-12", ["nightly", "--date", "2026-03-12"], ""),
+        ("night 2026-03-13", ["nightly", "--date", "2026-03-13"], ""),
+        ("night 2026-03-14", ["nightly", "--date", "2026-03-14"], ""),
+        ("the same night from scratch, in legs of five nights", ["nightly", "--date", "2026-03-14", "--full-refresh"], "5"),
     ),
     # Every night of it brings rows of earlier nights.
     "demo_shop": (
-        ("everything up to the eve", ["backfill", "--to", "2026-04-29"]),
-        ("night 2026-04-30", ["nightly", "--date", "2026-04-30"]),
+        ("everything up to the eve", ["backfill", "--to", "2026-04-29"], ""),
+        ("night 2026-04-30", ["nightly", "--date", "2026-04-30"], ""),
     ),
 }
 DEMO = ["simulate", "--users", "20000", "--days", "120", "--dirt", "0.01"]  # as in `make demo`
@@ -155,8 +156,9 @@ def main() -> int:
         if shop == "demo_shop":
             os.environ["USEROPS_DEMO_SHOP"] = str(Path(folder) / shop)
             cli.main.main([*DEMO, "--out", os.environ["USEROPS_DEMO_SHOP"]], standalone_mode=False)
-        for name, arguments in STEPS[shop]:
+        for name, arguments, nights_at_once in STEPS[shop]:
             print(f"— {name}", flush=True)
+            os.environ["USEROPS_NIGHTS_AT_ONCE"] = nights_at_once
             (left, left_seconds), (right, right_seconds) = (_run(engine, homes[engine], shop, arguments) for engine in ENGINES)
             different = differing(left, right)
             tables = len(left.manifest.content_hashes())
