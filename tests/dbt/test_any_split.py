@@ -63,15 +63,14 @@ class Bench:
     def run(self, drops: Path, parts: list[tuple[int, int]], name: str, nights_at_once: int | None = None) -> dict[str, Any]:
         """The tables after these nights, each (first, last) landed, conformed and built as one run, in legs of so many nights."""
         home = Home(self.folder / name)
+        shutil.rmtree(home.root, ignore_errors=True)  # an example that failed leaves its home to the next
         with reading(drops) as source:
             for first, last in parts:
                 nights = [FIRST + timedelta(days=day) for day in range(first, last + 1)]
                 land(home, source, nights)
                 conform(home, source, nights)
                 build(self.models, home, source, nights[-1], nights_at_once)
-        found = contents(home)
-        shutil.rmtree(home.root)
-        return found
+        return contents(home)
 
 
 @contextmanager
