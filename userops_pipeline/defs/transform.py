@@ -183,8 +183,9 @@ def _on_spark(home: Home, statements: list[str]) -> None:
     """
     outcome = invoke(home, ["--quiet", "run-operation", "run_statements", "--args", json.dumps({"statements": statements})])
     if not outcome.success:
-        failed = [result.message for result in outcome.result.results] if outcome.result else [outcome.exception]
-        raise dg.Failure(f"Spark refused what the home told it: {' '.join(str(failed[0]).split())[:600]}")
+        said = [outcome.exception, *(result.message for result in (outcome.result.results if outcome.result else []))]
+        reason = next((str(words) for words in said if words), "it gave no reason; dbt's log in warehouse/dbt/logs of the home has more")
+        raise dg.Failure(f"Spark refused what the home told it: {' '.join(reason.split())[:600]}")
 
 
 def published_models(manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
