@@ -26,9 +26,11 @@ from userops_pipeline.core.home import Home, UserOpsError, write_json
 from userops_pipeline.core.lake import raw_scan
 from userops_pipeline.core.lake_files import ensure_empty_tables, move_into_place, write_partitions
 from userops_pipeline.core.landing import Manifest, manifests
+from userops_pipeline.core.mappings import checked_sql
 from userops_pipeline.core.nights import conformed_nights, mark_nights
 from userops_pipeline.core.reach import reach
 from userops_pipeline.core.reading import Reading, date_literal, identifier, quoted
+from userops_pipeline.core.sealing import seal
 from userops_pipeline.core.source import Source
 
 # Rows of one source that are conformed together: bounds memory and scratch; fewer would cost more statements.
@@ -60,6 +62,8 @@ def conform(home: Home, source: Source, nights: list[date], *, progress: Callabl
     Raises:
         UserOpsError: a mapping is wrong (the sentence names file and column), or the identity does not hold.
     """
+    for table in source.tables:  # none is run unless each may be
+        checked_sql(source, table)
     pending = home.nights / f"{source.name}.pending.json"
     if pending.is_file():
         nights = sorted({*nights, *(date.fromisoformat(night) for night in json.loads(pending.read_text(encoding="utf-8")))})
@@ -111,6 +115,8 @@ def _conform_nights(home: Home, source: Source, nights: list[date], progress: Ca
         connection.execute("create temp table nights (night date)")
         connection.executemany("insert into nights values (?)", [(night,) for night in nights])
         _open_files(connection, home, source, nights, stack)
+        # From here on it runs mappings. Files are written by one thread, so threads stay to be set.
+        seal(connection, home.landing / source.name, home.raw, scratch, changeable=("threads",))
         connection.execute(
             "create temp table night_hash (table_name varchar, arrived_on date, kept bigint, content varchar);"
             "create temp table accounting (source_name varchar, table_name varchar, arrived_on date, rows_in bigint, rows_kept bigint,"
@@ -161,9 +167,9 @@ def _label(manifest: Manifest) -> str:
 def _map(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) -> None:
     """`mapped`: the mapping's rows of these nights as text in contract columns, with `_version` where it says which record is newer."""
     place = f"{source.name}/{table.name}.sql"
-    sql = source.mapping_sql(table.name)
+    sql = checked_sql(source, table.name)
     try:
-        described = [row[0] for row in connection.execute(f"describe ({sql.rstrip().rstrip(';')})").fetchall()]
+        described = [row[0] for row in connection.execute(f"describe ({sql})").fetchall()]
     except duckdb.Error as error:
         raise UserOpsError(f"{place} cannot be run: {str(error).splitlines()[0]}") from None
     known = {column.name for column in table.columns}
@@ -187,10 +193,10 @@ def _map(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) ->
         connection.execute(
             f"create temp table mapped as select *, row_number() over () as _id from ("
             f"select {columns}, _file, cast(_row as bigint) as _row, {version} as _version, "
-            f"greatest(coalesce(try_cast(_night as date), {first}), {first}) as _night from ({sql.rstrip().rstrip(';')}) as mapping"
+            f"greatest(coalesce(try_cast(_night as date), {first}), {first}) as _night from ({sql}) as mapping"
             ") where _night in (select night from nights)"
         )
-        (mapped,) = connection.execute(f"select count(*) from ({sql.rstrip().rstrip(';')}) as mapping").fetchone() or (0,)
+        (mapped,) = connection.execute(f"select count(*) from ({sql}) as mapping").fetchone() or (0,)
     except duckdb.Error as error:
         raise UserOpsError(
             f"{place} failed on the data ({type(error).__name__}); let the mapping pass text through and leave typing to conform."

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from userops_pipeline.core.home import UserOpsError
+from userops_pipeline.core.sealing import seal
 
 if TYPE_CHECKING:
     from userops_pipeline.core.source import Source
@@ -149,7 +150,7 @@ def _judged(place: str, sql: str, files: tuple[str, ...]) -> frozenset[str]:
 @functools.cache
 def _parser() -> duckdb.DuckDBPyConnection:
     """Opened once, for threads to take cursors of: it reads texts and runs none."""
-    return duckdb.connect(":memory:", config={"enable_external_access": "false"})
+    return seal(duckdb.connect(":memory:"))
 
 
 def _tree(place: str, sql: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from userops_pipeline.core.rulebook.condition import Typist, columns_in, guard
 from userops_pipeline.core.rulebook.kinds.lists import Segment, Step
 from userops_pipeline.core.rulebook.kinds.rule import Lasting, Told
 from userops_pipeline.core.rulebook.problem import Frozen, RuleError
+from userops_pipeline.core.sealing import seal
 
 Value = Any
 
@@ -191,6 +192,7 @@ def preview(condition: str, rulebook: Rulebook, published_database: Path) -> Pre
     if faults := Typist(rulebook.state_columns).faults(condition):
         raise RuleError("This condition cannot be asked: " + " ".join(faults))
     with duckdb.connect(str(published_database), read_only=True) as database:
+        seal(database, published_database.parent)
         state = _state_relation(database, "user_profile", "user_tags")
         _refuse_unpublished(columns_in(condition), _columns_of(database, state))
         rows = database.execute(
@@ -217,6 +219,7 @@ def explain(user_id: str, generation_dir: Path) -> Explanation:
     """The stage, tags, segments and lists of one user in one generation, each with the rule and the values it saw."""
     rulebook = from_json((generation_dir / "rulebook.json").read_text(encoding="utf-8"))
     with duckdb.connect(":memory:") as database:
+        seal(database, generation_dir)
         profile, tags, history, lifecycle, members = (
             f"read_parquet('{_quoted(generation_dir / f'{table}.parquet')}')"
             for table in ("user_profile", "user_tags", "user_tag_history", "user_lifecycle", "audience_members")

@@ -16,6 +16,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from userops_pipeline.core.rulebook.problem import closest
+from userops_pipeline.core.sealing import seal
 
 MAX_LENGTH = 2000
 
@@ -135,7 +136,7 @@ def _node_fault(node: exp.Expr, columns: Mapping[str, str], is_aggregate: bool) 
 
 def sealed_database() -> duckdb.DuckDBPyConnection:
     """A DuckDB in memory that can reach no file and no network."""
-    return duckdb.connect(":memory:", config={"enable_external_access": "false"})
+    return seal(duckdb.connect(":memory:"))
 
 
 class Typist:
