@@ -296,6 +296,40 @@ CASES = [
         holds={"select list(ordered_at::varchar order by order_id) from {orders}": [(["2026-03-02 02:00:00", "2026-03-02 10:00:00"],)]},
     ),
     Case(
+        "D09",
+        "a date alone is midnight of the source's clock, not an offset: the last two digits of a date are no hours",
+        orders(
+            HEAD + order(1, at="2026-03-01") + order(2, at="2026-03-01 00:00:00") + order(3, at="2026-03-02") + order(4, at="2026-02-28")
+        ),
+        kept=4,
+        shop={"zone": "America/New_York", "business_zone": "America/New_York", "first_night": NIGHT},
+        holds={
+            "select list(ordered_at::varchar order by order_id) from {orders}": [
+                (["2026-03-01 05:00:00", "2026-03-01 05:00:00", "2026-03-02 05:00:00", "2026-02-28 05:00:00"],)
+            ]
+        },
+    ),
+    Case(
+        "D09",
+        "an offset may stand behind a blank, or be the word UTC; behind a date alone it is none",
+        orders(
+            HEAD
+            + order(1, at="2026-03-02 10:00:00 +0800")
+            + order(2, at="2026-03-02 10:00:00.123 -05:30")
+            + order(3, at="2026-03-02 10:00:00 UTC")
+            + order(4, at="2026-03-02T10:00Z")
+            + order(5, at="2026-03-02Z")
+            + order(6, at="2026-03-02-01:00")
+        ),
+        kept=4,
+        aside=(("ordered_at", "not an ISO 8601 time"),) * 2,
+        holds={
+            "select list(ordered_at::varchar order by order_id) from {orders}": [
+                (["2026-03-02 02:00:00", "2026-03-02 15:30:00.123", "2026-03-02 10:00:00", "2026-03-02 10:00:00"],)
+            ]
+        },
+    ),
+    Case(
         "D10",
         "an order of an unknown user loads and keeps its user",
         orders(HEAD + order(1, user="nobody")),

@@ -109,6 +109,28 @@ def test_good_nights_and_a_quiet_one_pass_and_every_kind_of_bad_case_is_caught(t
     assert not list(shop.home.root.glob(".gate-*")), "no scratch stays"
 
 
+def test_each_of_two_sources_is_held_to_its_own_tolerances(new_shop: Any) -> None:
+    """The second is stricter about volume and laxer about what is set aside; neither setting is the other's."""
+    first, second = (new_shop(name=name) for name in ("one", "two"))
+    second.document["name"] = "shop_app"
+    second.document["gate"] = {"volume": [0.9, 1.1], "quarantine_share": 0.5}
+    second.configure()
+    second.home = first.home
+    for night in NIGHTS:
+        size = 30 if night == TONIGHT else 60
+        for shop, mark in ((first, "a"), (second, "b")):
+            shop.drop(str(night), "users.csv", USER_HEAD)
+            rows = [f"{mark}-{night}-{i},,{night} 10:00:00,{'x' if night == TONIGHT and i < 3 else '5.00'},CNY,paid\n" for i in range(size)]
+            shop.drop(str(night), "orders.csv", HEAD + "".join(rows))
+    for shop in (second, first):
+        shop.run(*map(str, NIGHTS))
+    assert second.ask("select source_name, count(*) from {orders} group by 1 order by 1") == [("shop", 1167), ("shop_app", 1167)], (
+        "conforming `shop` again leaves the nights of `shop_app` alone"
+    )
+    results = run_gate(first.home, [first.source, second.source], [TONIGHT], TONIGHT)
+    assert failed(results) == {"orders.shop_quarantine_is_small", "orders.shop_app_volume_is_usual"}
+
+
 def test_every_kind_of_expectation_is_among_those_shown_a_bad_case() -> None:
     """A kind added to the gate must be added to the test above."""
     kinds = {

@@ -11,8 +11,9 @@ from userops_pipeline.core.reading import identifier, quoted
 from userops_pipeline.core.source import Source
 
 ISO_DATE = r"\d{4}-\d{2}-\d{2}"
-ISO_TIMESTAMP = ISO_DATE + r"([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?"
-ISO_OFFSET = r"(Z|[+-]\d{2}(:?\d{2})?)"
+ISO_TIME = r"[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?"
+ISO_OFFSET = r" ?(Z|UTC|[+-]\d{2}(:?\d{2})?)"  # warehouses write a blank before it, or the word
+ISO_TIMESTAMP = f"{ISO_DATE}({ISO_TIME}({ISO_OFFSET})?)?"
 DECIMAL_TEXT = r"[+-]?\d+(\.\d+)?"
 # Control characters and the marks that reorder text for its reader; tab and line breaks are text.
 UNPRINTABLE = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F\x{202A}-\x{202E}\x{2066}-\x{2069}]"
@@ -39,7 +40,10 @@ def typed(column: Column, source: Source) -> str:
             local = f"try_cast({text} as timestamp)"
             if source.zone != "UTC":
                 local = f"timezone('UTC', timezone({quoted(source.zone)}, {local}))"
-            return f"case when regexp_matches({text}, {quoted(ISO_OFFSET + '$')}) then timezone('UTC', try_cast({text} as timestamptz)) else {local} end"
+            # An offset stands behind a time of day: the last two digits of a date alone are none.
+            with_offset = f"regexp_matches({text}, {quoted(ISO_TIME + ISO_OFFSET + '$')})"
+            plain = f"regexp_replace(replace({text}, 'UTC', 'Z'), ' (Z|[+-][0-9:]+)$', '\\1')"
+            return f"case when {with_offset} then timezone('UTC', try_cast({plain} as timestamptz)) else {local} end"
         case "date":
             return f"try_cast(left({text}, 10) as date)"
         case "boolean":
@@ -67,7 +71,7 @@ def faults_of(column: Column) -> list[tuple[str, str]]:
             unless(DECIMAL_TEXT, "not a plain decimal number (1234.50)")
             faults.append((f"{text} is not null and {value} is null", "too large"))
         case "timestamp":
-            unless(f"{ISO_TIMESTAMP}{ISO_OFFSET}?", "not an ISO 8601 time (2026-01-31 13:45:00)")
+            unless(ISO_TIMESTAMP, "not an ISO 8601 time (2026-01-31 13:45:00)")
             faults.append((f"{text} is not null and {value} is null", "no such time"))
             faults.append((f"{value} < timestamp '{PLACEHOLDERS_BEFORE}'", f"a time before {PLACEHOLDERS_BEFORE} is a placeholder"))
             faults.append((f"{value} >= _night_ends_at", "lies after the night it arrived in"))

@@ -67,13 +67,10 @@ class GateResult:
 def expectations(sources: Iterable[Source]) -> list[Expectation]:
     """Every expectation for the tables these sources fill, in contract order."""
     sources = list(sources)
-    filled = {name for source in sources for name in source.tables}
-    orphan_share = max(source.gate.orphan_share for source in sources)
-    quarantine_share = max(source.gate.quarantine_share for source in sources)
-    low, high = sources[0].gate.volume
     found: list[Expectation] = []
     for name, table in contract.tables().items():
-        if name not in filled:
+        fillers = _fillers(sources, name)
+        if not fillers:
             continue
         found.append(
             Expectation(name, "key_is_unique", f"{', '.join(table.key)} is unique within a night", "ExpectColumnValuesToBeInSet",
@@ -91,15 +88,17 @@ def expectations(sources: Iterable[Source]) -> list[Expectation]:
                     )
                 )
             if column.refers:
-                found.append(
+                found += [
                     Expectation(
                         name,
-                        f"{column.name}_resolves",
-                        f"{column.name} is found in {column.refers} for all but {orphan_share:.1%}",
+                        f"{prefix}{column.name}_resolves",
+                        f"{column.name} is found in {column.refers} for all but {source.gate.orphan_share:.1%}",
                         "ExpectColumnValuesToBeInSet",
-                        {"column": f"{column.name}_resolves", "value_set": [1], "mostly": 1 - orphan_share},
+                        {"column": f"{column.name}_resolves", "value_set": [1], "mostly": 1 - source.gate.orphan_share},
+                        view=f"{name}_of_{source.name}" if prefix else None,
                     )
-                )
+                    for prefix, source in fillers
+                ]
             if column.known:
                 found.append(
                     Expectation(
@@ -121,15 +120,20 @@ def expectations(sources: Iterable[Source]) -> list[Expectation]:
                         {"column": column.name, "min_value": column.min, **({"max_value": column.max} if column.max is not None else {})},
                     )
                 )
-        found.append(
-            Expectation(name, "quarantine_is_small", f"at most {quarantine_share:.1%} of its rows are set aside", "ExpectColumnValuesToBeBetween",
-                        {"column": "quarantined_share", "min_value": 0, "max_value": quarantine_share}, view=f"{name}_load")
-        )  # fmt: skip
-        if table.at is not None:
+        for prefix, source in fillers:
+            quarantine_share, (low, high) = source.gate.quarantine_share, source.gate.volume
             found.append(
-                Expectation(name, "volume_is_usual", f"the night's rows are {low:g} to {high:g} times the median of the last {HISTORY_NIGHTS} nights",
-                            "ExpectColumnValuesToBeBetween", {"column": "volume_ratio", "min_value": low, "max_value": high}, view=f"{name}_volume")
+                Expectation(name, f"{prefix}quarantine_is_small", f"at most {quarantine_share:.1%} of its rows are set aside",
+                            "ExpectColumnValuesToBeBetween", {"column": "quarantined_share", "min_value": 0, "max_value": quarantine_share},
+                            view=f"{name}_load_of_{source.name}")
             )  # fmt: skip
+            if table.at is not None:
+                found.append(
+                    Expectation(name, f"{prefix}volume_is_usual",
+                                f"the night's rows are {low:g} to {high:g} times the median of the last {HISTORY_NIGHTS} nights",
+                                "ExpectColumnValuesToBeBetween", {"column": "volume_ratio", "min_value": low, "max_value": high},
+                                view=f"{name}_volume_of_{source.name}")
+                )  # fmt: skip
     for source in sources:
         found.append(
             Expectation("deliveries", f"{source.name}_files_are_accepted", f"no file of {source.name} is refused", "ExpectColumnValuesToBeInSet",
@@ -141,6 +145,12 @@ def expectations(sources: Iterable[Source]) -> list[Expectation]:
                         view=f"{source.name}_deliveries")
         )  # fmt: skip
     return found
+
+
+def _fillers(sources: list[Source], table: str) -> list[tuple[str, Source]]:
+    """The sources that fill a table, each judged by its own tolerances; where there are several, with what their expectations' names begin."""
+    found = [source for source in sources if table in source.tables]
+    return [(f"{source.name}_" if len(found) > 1 else "", source) for source in found]
 
 
 def run_gate(
@@ -188,7 +198,9 @@ def _prepare(database: Path, home: Home, sources: list[Source], nights: list[dat
         connection.executemany("insert into nights values (?)", [(night,) for night in nights])
         for name in dict.fromkeys(table for source in sources for table in source.tables):
             _prepare_table(connection, home, contract.tables()[name])
-            _prepare_load(connection, home, contract.tables()[name], as_of, quiet=any(source.is_quiet(as_of) for source in sources))
+            for _, source in _fillers(sources, name):
+                connection.execute(f"create view {name}_of_{source.name} as select * from {name} where source_name = {quoted(source.name)}")
+                _prepare_load(connection, home, contract.tables()[name], source, as_of)
         for source in sources:
             late = max((_nights_late(home, source, name, as_of) for name in source.files), default=0)
             waiting = len(list(refused(home, source)))
@@ -214,33 +226,34 @@ def _prepare_table(connection: duckdb.DuckDBPyConnection, home: Home, table: Tab
         columns.append(f"case when t.{column.name} is null then null when {alias}.k is null then 0 else 1 end as {column.name}_resolves")
     key = ", ".join(f"t.{identifier(name)}" for name in table.key)
     connection.execute(
-        f"create table {table.name} as select {', '.join(columns)}, count(*) over (partition by t.arrived_on, t.source_name, {key}) as key_copies "
+        f"create table {table.name} as select t.source_name, {', '.join(columns)}, count(*) over (partition by t.arrived_on, t.source_name, {key}) as key_copies "
         f"from {raw_scan(home, table.name)} as t {' '.join(joins)} where t.arrived_on in (select night from nights)"
     )
 
 
-def _prepare_load(connection: duckdb.DuckDBPyConnection, home: Home, table: Table, as_of: date, *, quiet: bool) -> None:
+def _prepare_load(connection: duckdb.DuckDBPyConnection, home: Home, table: Table, source: Source, as_of: date) -> None:
     accounting = accounting_scan(home)
+    ours = f"table_name = {quoted(table.name)} and source_name = {quoted(source.name)}"
     connection.execute(
         f"""
-        create table {table.name}_load as
+        create table {table.name}_load_of_{source.name} as
         select coalesce(sum(rows_quarantined) / nullif(sum(rows_in), 0), 0.0)::double as quarantined_share
-        from {accounting} where table_name = {quoted(table.name)} and arrived_on in (select night from nights)
+        from {accounting} where {ours} and arrived_on in (select night from nights)
         """
     )
     first = as_of - timedelta(days=HISTORY_NIGHTS)
     connection.execute(
         f"""
-        create table {table.name}_volume as
+        create table {table.name}_volume_of_{source.name} as
         with nightly as (
             select arrived_on, sum(rows_in) as n from {accounting}
-            where table_name = {quoted(table.name)} and arrived_on between date '{first}' and date '{as_of}' group by 1
+            where {ours} and arrived_on between date '{first}' and date '{as_of}' group by 1
         ),
         usual as (
             select median(n) as n from nightly where arrived_on < date '{as_of}' and n > 0 having count(*) >= {REGULAR_NIGHTS} and median(n) >= {USUAL_ROWS}
         )
         -- 1 where there is no usual volume, or none is expected tonight
-        select case when {str(quiet).lower()} then 1.0
+        select case when {str(source.is_quiet(as_of)).lower()} then 1.0
             else coalesce((select sum(n) from nightly where arrived_on = date '{as_of}'), 0) / usual.n end::double as volume_ratio
         from usual
         union all

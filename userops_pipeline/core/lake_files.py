@@ -51,8 +51,9 @@ def move_into_place(home: Home, source: Source, nights: list[date], written: lis
         os.replace(part, place)
     for night in nights:
         for root in (home.raw, home.quarantine):
-            for old in root.glob(f"*/arrived_on={night.isoformat()}/{source.name}*.parquet"):
-                if old not in places:
+            for old in root.glob(f"*/arrived_on={night.isoformat()}/*.parquet"):
+                # Up to its first dot a file is named for its source; another source may begin with the same letters.
+                if old.name.partition(".")[0] == source.name and old not in places:
                     old.unlink()
                     if not any(old.parent.iterdir()):
                         shutil.rmtree(old.parent)

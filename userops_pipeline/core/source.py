@@ -35,6 +35,8 @@ def _known_zone(name: str) -> str:
 
 
 Zone = Annotated[str, AfterValidator(_known_zone)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Ratio = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Root(BaseModel):
@@ -79,7 +81,7 @@ class File(BaseModel):
     columns: tuple[str, ...] = Field(min_length=1)
     format: Literal["csv", "jsonl", "parquet"] = "csv"
     encoding: str = "utf-8"
-    delimiter: str = ","
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
     extra_columns: Literal["refuse", "keep"] = "refuse"
     sidecar: Literal["optional", "required"] = "optional"
 
@@ -87,6 +89,13 @@ class File(BaseModel):
     def _inside_the_root(self) -> File:
         if Path(self.path).is_absolute() or ".." in Path(self.path).parts:
             raise ValueError(f"path {self.path!r} must stay inside the source's root")
+        twice = sorted({name for name in self.columns if self.columns.count(name) > 1})
+        if twice:
+            raise ValueError(f"columns names {', '.join(twice)} twice")
+        meaningless = {"csv": (), "jsonl": ("delimiter",), "parquet": ("delimiter", "encoding")}[self.format]
+        for name in meaningless:
+            if name in self.model_fields_set:
+                raise ValueError(f"{name} says nothing about a {self.format} file; leave it out")
         try:
             "".encode(self.encoding)
         except LookupError:
@@ -117,7 +126,7 @@ class Quiet(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    weekdays: tuple[str, ...] = ()
+    weekdays: tuple[Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"], ...] = ()
     dates: tuple[date, ...] = ()
 
 
@@ -126,10 +135,17 @@ class Gate(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    orphan_share: float = 0.01
-    quarantine_share: float = 0.02
-    volume: tuple[float, float] = (0.2, 5.0)
-    fresh_days: int = 0
+    orphan_share: Share = 0.01
+    quarantine_share: Share = 0.02
+    volume: tuple[Ratio, Ratio] = (0.2, 5.0)
+    fresh_days: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> Gate:
+        low, high = self.volume
+        if not low < 1 < high:
+            raise ValueError(f"volume [{low:g}, {high:g}] holds every usual night; the first must lie below 1 and the second above it")
+        return self
 
 
 class Source(BaseModel):
@@ -150,6 +166,12 @@ class Source(BaseModel):
     quiet: Quiet = Quiet()
     gate: Gate = Gate()
     folder: Path
+
+    @model_validator(mode="after")
+    def _nights_in_order(self) -> Source:
+        if self.last_night is not None and self.last_night < self.first_night:
+            raise ValueError(f"last_night {self.last_night} lies before first_night {self.first_night}")
+        return self
 
     def mapping_sql(self, table: str) -> str:
         return (self.folder / f"{table}.sql").read_text(encoding="utf-8")
