@@ -102,7 +102,9 @@ with
         ),
     {%- else %}
 
-        {#- How many buyers of a night have a value, and how many come up to it: equals are ranked once, not row by row. -#}
+        buyers as (select night_on, count(*) as buyer_count from measured group by night_on),
+        {#- Equals are ranked once, not row by row, and a night keeps the last value of each score: one row per night, so that no planner
+            can join what two measures have in common, which is the night alone. -#}
         {%- for letter, measure in rfm_measures().items() %}
             {{ letter }}_values as (
                 select night_on, {{ measure }} as value, count(*) as value_count
@@ -119,43 +121,55 @@ with
                     ) as place
                 from {{ letter }}_values
             ),
+            {#- Twice the average rank among equals, so that it stays a whole number. -#}
+            {{ letter }}_scores as (
+                select
+                    places.night_on,
+                    places.value,
+                    cast(
+                        ceil(
+                            cast(5 * cast(2 * places.place - places.value_count + 1 as bigint) as double)
+                            / (2 * buyers.buyer_count)
+                        ) as integer
+                    ) as score
+                from {{ letter }}_places as places
+                inner join buyers on places.night_on = buyers.night_on
+            ),
+            {{ letter }}_cuts as (
+                select
+                    night_on
+                    {%- for score in range(1, 5) %}
+                        ,
+                        {{ "min" if letter == "r" else "max" }} (
+                            case when score <= {{ score }} then value end
+                        ) as last_{{ score }}
+                    {%- endfor %}
+                from {{ letter }}_scores
+                group by night_on
+            ),
         {%- endfor %}
-        buyers as (select night_on, count(*) as buyer_count from measured group by night_on),
-        {#- Twice the average rank among equals, so that it stays a whole number. -#}
-        ranked as (
+        scored as (
             select
                 measured.user_id,
                 measured.night_on,
                 measured.recency_days,
                 measured.frequency,
-                measured.monetary_amount,
-                buyers.buyer_count
-                {%- for letter in rfm_measures() %}
+                measured.monetary_amount
+                {%- for letter, measure in rfm_measures().items() %}
                     ,
-                    cast(
-                        2 * {{ letter }}_places.place - {{ letter }}_places.value_count + 1 as bigint
-                    ) as {{ letter }}_rank
+                    case
+                        {%- for score in range(1, 5) %}
+                            when
+                                measured.{{ measure }} {{ ">=" if letter == "r" else "<=" }} {{ letter }}_cuts.last_{{ score }}
+                            then {{ score }}
+                        {%- endfor %}
+                        else 5
+                    end as {{ letter }}
                 {%- endfor %}
             from measured
-            inner join buyers on measured.night_on = buyers.night_on
-            {%- for letter, measure in rfm_measures().items() %}
-                inner join
-                    {{ letter }}_places
-                    on measured.night_on = {{ letter }}_places.night_on
-                    and measured.{{ measure }} = {{ letter }}_places.value
+            {%- for letter in rfm_measures() %}
+                inner join {{ letter }}_cuts on measured.night_on = {{ letter }}_cuts.night_on
             {%- endfor %}
-        ),
-        scored as (
-            select
-                user_id,
-                night_on,
-                recency_days,
-                frequency,
-                monetary_amount
-                {%- for letter in rfm_measures() %}
-                    , cast(ceil(cast(5 * {{ letter }}_rank as double) / (2 * buyer_count)) as integer) as {{ letter }}
-                {%- endfor %}
-            from ranked
         ),
     {%- endif %}
     graded as (
