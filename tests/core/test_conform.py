@@ -374,3 +374,26 @@ def test_phone_and_email_of_a_mapping_are_those_of_users(new_shop: Callable) -> 
     assert shop.ask(
         "select count(*) from {consents} semi join {users} as u using (user_id) where contact_point in (select unnest([phone, email]) from {users})"
     ) == [(4,)]
+
+
+# -- what a night was made of ------------------------------------------------------------------------------------------
+
+
+def test_a_night_is_not_made_again_of_less_than_it_was_made_of(shop: Any) -> None:
+    """Without its file the night would be conformed to nothing, and nobody would hear of the rows that were."""
+    a_lively_week(shop)
+    shop.run(*NIGHTS)
+    before = shop.lake_bytes()
+    place = next(shop.home.landing.glob("shop/orders/2026-03-02/orders.csv"))
+    content, manifest = place.read_bytes(), place.with_name("orders.csv.manifest.json").read_bytes()
+    place.write_bytes(content.replace(b"10.00", b"90.00", 1))
+    with pytest.raises(UserOpsError, match=r"lake/landing/shop/orders/2026-03-02/orders.csv is not what was landed"):
+        shop.conform(NIGHTS[1])
+    place.with_name("orders.csv.manifest.json").unlink()
+    with pytest.raises(UserOpsError, match=r"orders.csv is gone, although the night of 2026-03-02 was conformed from it"):
+        shop.conform(NIGHTS[1])
+    assert shop.lake_bytes() == before
+    place.write_bytes(content)
+    place.with_name("orders.csv.manifest.json").write_bytes(manifest)
+    shop.conform(NIGHTS[1])
+    assert shop.lake_bytes() == before

@@ -69,6 +69,7 @@ def test_good_nights_and_a_quiet_one_pass_and_every_kind_of_bad_case_is_caught(t
     for path in shop.home.landing.rglob("*"):
         if path.is_file() and str(TONIGHT) in str(path) and "users" in path.name:
             path.unlink()
+    (shop.home.nights / str(TONIGHT) / "shop.json").unlink()  # it was conformed from the file that is gone
     (shop.drops / str(TONIGHT) / "users.csv").unlink()
     shop.land(str(TONIGHT), accept_changed=True)
     shop.conform(str(TONIGHT))

@@ -94,3 +94,51 @@ def test_nights_at_once_that_are_no_number_are_refused(lake: Any, monkeypatch: p
         monkeypatch.setenv("USEROPS_NIGHTS_AT_ONCE", said)
         with pytest.raises(UserOpsError, match=f"USEROPS_NIGHTS_AT_ONCE is '{said}'; it must be"):
             cut(lake)
+
+
+# -- the lake held against its accounting ------------------------------------------------------------------------------
+
+
+def lost(shop: Any) -> None:
+    next(shop.home.raw.glob("users/arrived_on=2026-03-01/*.parquet")).unlink()
+
+
+def flipped(shop: Any) -> None:
+    place = next(shop.home.raw.glob("users/arrived_on=2026-03-01/*.parquet"))
+    content = bytearray(place.read_bytes())
+    content[len(content) // 2] ^= 1
+    place.write_bytes(content)
+
+
+def uncounted(shop: Any) -> None:
+    next(shop.home.accounting.glob("arrived_on=2026-03-01/*.parquet")).unlink()
+
+
+def planted(shop: Any) -> None:
+    place = next(shop.home.raw.glob("users/arrived_on=2026-03-01/*.parquet"))
+    (place.parent / "stranger.parquet").write_bytes(place.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("harm", "sentence"),
+    [
+        (lost, "lake/raw/users/arrived_on=2026-03-01/shop.parquet is missing"),
+        (flipped, "lake/raw/users/arrived_on=2026-03-01/shop.parquet is not what the night of 2026-03-01 left there"),
+        (uncounted, "lake/accounting/arrived_on=2026-03-01/shop.parquet is missing"),
+        (planted, "lake/raw/users/arrived_on=2026-03-01/stranger.parquet belongs to no conformed night"),
+    ],
+)
+def test_a_lake_that_is_not_what_was_accounted_for_is_not_built_on(shop: Any, harm: Any, sentence: str) -> None:
+    head = "user_id,registered,name,email,phone,birth\n"
+    shop.drop("2026-03-01", "users.csv", f"{head}u1,2026-03-01 10:00:00,,,,\n")
+    shop.run("2026-03-01", "2026-03-02")
+    night = date(2026, 3, 2)
+    prepare_build(shop.home, [shop.source], night)
+    finish_build(shop.home, night)
+    harm(shop)
+    with pytest.raises(UserOpsError, match="The lake is not what was accounted for") as fault:
+        prepare_build(shop.home, [shop.source], night)
+    assert sentence in str(fault.value)
+    if harm is not planted:
+        shop.conform("2026-03-01")
+        prepare_build(shop.home, [shop.source], night)

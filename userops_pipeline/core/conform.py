@@ -25,6 +25,7 @@ from userops_pipeline.core.fields import email, faults_of, phone, text_name, typ
 from userops_pipeline.core.home import Home, UserOpsError, write_json
 from userops_pipeline.core.lake import raw_scan
 from userops_pipeline.core.lake_files import ensure_empty_tables, move_into_place, write_partitions
+from userops_pipeline.core.lake_proof import refuse_other_landing
 from userops_pipeline.core.landing import Manifest, manifests
 from userops_pipeline.core.mappings import checked_sql
 from userops_pipeline.core.nights import conformed_nights, mark_nights
@@ -60,7 +61,7 @@ def conform(home: Home, source: Source, nights: list[date], *, progress: Callabl
         One entry per mapped table and night, in that order.
 
     Raises:
-        UserOpsError: a mapping is wrong (the sentence names file and column), or the identity does not hold.
+        UserOpsError: a mapping is wrong (the sentence names file and column), what a night was made of is gone, or the identity does not hold.
     """
     for table in source.tables:  # none is run unless each may be
         checked_sql(source, table)
@@ -70,6 +71,8 @@ def conform(home: Home, source: Source, nights: list[date], *, progress: Callabl
     if any(mapping.known_keys == "skip" for mapping in source.tables.values()):
         # What a night brings decides what is known on every later one.
         nights = sorted({*nights, *(known.night for known in conformed_nights(home, source.name) if known.night > min(nights))})
+    before = {known.night: known.landed for known in conformed_nights(home, source.name)}
+    refuse_other_landing(home, source, nights, before)
     write_json(pending, [night.isoformat() for night in nights])
     ensure_empty_tables(home)
     accounts: list[Accounting] = []

@@ -15,6 +15,9 @@ import duckdb
 from userops_pipeline.core.home import Home
 from userops_pipeline.core.reading import quoted
 
+# Each contract table has one without a row, after all nights, so that it can be read where no source fills it.
+EMPTY_FILE = "empty.parquet"
+
 
 def _hive_scan(folders: list[Path]) -> str:
     files = ", ".join(quoted(str(folder / "*.parquet")) for folder in folders)

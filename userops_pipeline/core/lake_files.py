@@ -15,6 +15,7 @@ import duckdb
 
 from userops_pipeline.core import contract
 from userops_pipeline.core.home import Home
+from userops_pipeline.core.lake import EMPTY_FILE
 from userops_pipeline.core.reading import quoted
 from userops_pipeline.core.source import Source
 
@@ -67,7 +68,7 @@ def ensure_empty_tables(home: Home) -> None:
     """
     with duckdb.connect() as connection:
         for table in contract.tables().values():
-            place = home.raw / table.name / "arrived_on=9999-12-31" / "empty.parquet"
+            place = home.raw / table.name / "arrived_on=9999-12-31" / EMPTY_FILE
             place.parent.mkdir(parents=True, exist_ok=True)
             part = place.with_name(f".empty.{os.getpid()}.part")
             connection.execute(f"copy ({contract.empty_select(table)}) to {quoted(str(part))} (format parquet)")

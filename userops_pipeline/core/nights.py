@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from userops_pipeline.core import contract
 from userops_pipeline.core.home import Home, write_json
+from userops_pipeline.core.lake_proof import Files, files_of, landed
 from userops_pipeline.core.landing import manifests
 from userops_pipeline.core.source import Source
 
@@ -27,10 +28,13 @@ class Night:
     content_hash: str
     window_from: date
     config_hash: str
+    files: Files = field(default_factory=dict, compare=False, repr=False)
+    landed: tuple[str, ...] = field(default=(), compare=False, repr=False)  # what it was made of, by path below lake/landing/
 
 
 def mark_nights(home: Home, source: Source, nights: list[date], contents: Mapping[date, str], windows: Mapping[date, date]) -> None:
-    """One JSON per night, written last: with it the night is conformed. `windows` has the nights that reach back further than to themselves."""
+    """One JSON per night, written last: with it the night is conformed, and its files can be held against it. `windows` has the nights that
+    reach back further than to themselves."""
     config = config_hash(home, source)
     for night in nights:
         place = home.nights / night.isoformat() / f"{source.name}.json"
@@ -40,7 +44,8 @@ def mark_nights(home: Home, source: Source, nights: list[date], contents: Mappin
             if before["content_hash"] != content:
                 # What the old content touched is gone from the lake, so all of it is recomputed.
                 window = min(window, *(known.window_from for known in conformed_nights(home)))
-        write_json(place, {"source": source.name, "night": night, "content_hash": content, "window_from": window, "config_hash": config})
+        mark = {"source": source.name, "night": night, "content_hash": content, "window_from": window, "config_hash": config}
+        write_json(place, {**mark, "files": files_of(home, source.name, night), "landed": sorted(landed(home, source, night))})
 
 
 def config_hash(home: Home, source: Source) -> str:
@@ -65,6 +70,8 @@ def conformed_nights(home: Home, source: str | None = None) -> list[Night]:
                 document["content_hash"],
                 date.fromisoformat(document["window_from"]),
                 document["config_hash"],
+                {name: (size, digest) for name, (size, digest) in document.get("files", {}).items()},
+                tuple(document.get("landed", ())),
             )
         )
     return found

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from userops_pipeline.core import contract
+from userops_pipeline.core import contract, lake_proof
 from userops_pipeline.core.engine import Columns, engine, show
 from userops_pipeline.core.home import DBT_PROJECT_DIR, PACKAGE_DIR, Home, UserOpsError
 from userops_pipeline.core.lake import accounting_scan, raw_scan
@@ -176,15 +176,17 @@ def _nights_at_once() -> int | None:
 
 
 def prepare_build(home: Home, sources: list[Source], as_of: date, *, full: bool = False) -> Clock:
-    """Write the clock and the views on raw, so that dbt can start; says which window must be recomputed.
+    """Write the clock and the views on raw, so that dbt can start; says which window must be recomputed. What dbt will read is held against
+    what was accounted for: every file that is read whole or lies in the window to its last byte, the others by their size.
 
     A changed project (a rule, a model) or a first build starts from an empty file, and so does one on Spark after a build that died:
     Parquet has no transactions.
 
     Raises:
-        UserOpsError: the lake holds no night up to `as_of`.
+        UserOpsError: the lake holds no night up to `as_of`, or is not what was accounted for.
     """
     clock = _clock(home, sources, as_of, full)
+    _prove(home, clock)
     if clock.full:
         home.warehouse.unlink(missing_ok=True)
         home.warehouse.with_name(home.warehouse.name + ".wal").unlink(missing_ok=True)
@@ -209,6 +211,17 @@ def prepare_build(home: Home, sources: list[Source], as_of: date, *, full: bool 
         connection.execute("update raw.built set dirty_from = least(coalesce(dirty_from, ?), ?)", [clock.window_from] * 2)
         connection.commit()
     return clock
+
+
+def _prove(home: Home, clock: Clock) -> None:
+    happening = {table.name for table in contract.tables().values() if table.at}
+    window = f"arrived_on={clock.window_from}"
+
+    def is_read(place: Path) -> bool:
+        return clock.full or place.parent.parent.name not in happening or place.parent.name >= window
+
+    marks = [(night.night, night.files) for night in conformed_nights(home)]
+    lake_proof.refuse(lake_proof.problems(home, marks, read_whole=is_read))
 
 
 def write_clock(connection: duckdb.DuckDBPyConnection, clock: Clock) -> None:
