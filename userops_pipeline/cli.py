@@ -28,7 +28,7 @@ from userops_pipeline.core.rulebook import RuleError
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)  # a file or a pipe has no width to fold at
 err = Console(stderr=True, highlight=False)
 
-DAGSTER_YAML = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
+DAGSTER_YAML = "telemetry:\n  enabled: false\nnux:\n  enabled: false\nevent_log_storage:\n  module: userops_pipeline.defs.history\n  class: OpenEventLog\n"
 
 
 class _Night(click.ParamType):
