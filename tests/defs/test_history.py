@@ -14,6 +14,7 @@ import pytest
 from dagster._core.storage.event_log.sqlite import sqlite_event_log
 
 from userops_pipeline.cli import DAGSTER_YAML
+from userops_pipeline.defs import history
 
 CHECKS = 20
 
@@ -41,7 +42,8 @@ def test_a_run_is_recorded_as_dagster_would_through_two_connections(
 ) -> None:
     made: list[str] = []
     create = sqlite_event_log.create_engine
-    monkeypatch.setattr(sqlite_event_log, "create_engine", lambda url, **options: made.append(url) or create(url, **options))
+    for module in (sqlite_event_log, history):
+        monkeypatch.setattr(module, "create_engine", lambda url, **options: made.append(url) or create(url, **options))
     with instance_of(DAGSTER_YAML) as ours:
         runs = [dg.materialize([assets], instance=ours, run_config={"loggers": {"console": {}}}).run_id for _ in range(2)]
         assert len(made) <= 1 + 1 + len(runs), "one to begin with, one for the index, one a run"

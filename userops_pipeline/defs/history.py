@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.event_log.sqlite import sqlite_event_log
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME as INDEX
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy import Connection, Engine, QueuePool, event
-
-INDEX = sqlite_event_log.INDEX_SHARD_NAME
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 
 
 class OpenEventLog(SqliteEventLogStorage):
@@ -56,11 +55,11 @@ class OpenEventLog(SqliteEventLogStorage):
     def _open(self, shard: str) -> Engine:
         for other in self._engines.keys() - {INDEX, shard}:
             self._engines.pop(other).dispose()
-        engine = sqlite_event_log.create_engine(
+        engine = create_engine(
             self.conn_string_for_shard(shard),
             poolclass=QueuePool,
             pool_size=1,
-            connect_args={"timeout": sqlite_event_log.SQLITE_BUSY_TIMEOUT_SECONDS},
+            connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS},
         )
         # With a write-ahead log a power cut may cost the record's last seconds, never the record.
         event.listen(engine, "connect", lambda opened, _: opened.execute("pragma synchronous = normal"))
