@@ -14,7 +14,7 @@ setup: $(VENV)/.ready ## the locked environment in .venv
 $(VENV)/.ready: requirements/lock.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	@echo "installing the locked environment into $(VENV) (about a minute)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/lock.txt
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements/lock.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
