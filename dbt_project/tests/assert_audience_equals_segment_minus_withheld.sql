@@ -3,7 +3,8 @@
 with
     exported as (select audience, count(*) as users from {{ ref("audiences") }} group by audience),
     sizes as (
-        select audience, segment, in_segment, without_consent, without_contact_point from {{ ref("audience_sizes") }}
+        select audience, segment, in_segment, without_consent, without_contact_point, with_shared_match_value
+        from {{ ref("audience_sizes") }}
     ),
     segments as (select segment, count(*) as users from {{ ref("segment_members") }} group by segment),
     strangers as (
@@ -23,7 +24,8 @@ left join exported on sizes.audience = exported.audience
 left join segments on sizes.segment = segments.segment
 where
     sizes.in_segment <> coalesce(segments.users, 0)
-    or coalesce(exported.users, 0) <> sizes.in_segment - sizes.without_consent - sizes.without_contact_point
+    or coalesce(exported.users, 0)
+    <> sizes.in_segment - sizes.without_consent - sizes.without_contact_point - sizes.with_shared_match_value
 union all
 select audience
 from strangers

@@ -108,7 +108,7 @@ DRAWINGS: dict[str, Callable[[], Picture]] = {
         [pictures.TrackedWeek(night, number, number + 1, number > 40) for number, night in enumerate(NIGHTS)], version_on=NIGHT
     ),
     "no tracking": lambda: pictures.value_tracking([], version_on=NIGHT),
-    "lists": lambda: pictures.list_sizes([ListSize(named("win_back"), 321, 20, 14), ListSize(Words("empty"), 0, 0, 0)], as_of=NIGHT),
+    "lists": lambda: pictures.list_sizes([ListSize(named("win_back"), 321, 20, 14, 3), ListSize(Words("empty"), 0, 0, 0, 0)], as_of=NIGHT),
     "no list": lambda: pictures.list_sizes([], as_of=NIGHT),
 }
 

@@ -1060,8 +1060,8 @@ def write_generation(folder: Path, book: rulebook.Rulebook) -> None:
         ) as t(user_id, historic_amount, order_count, predicted_amount, alive_probability, churn_risk, next_order_on, eligibility)""",
         "data_dictionary": """select * from (values ('user_profile', 'order_count', '累计成交订单数'), ('user_rfm', 'order_count', '别处'))
             as t(table_name, column_name, label)""",
-        "audience_members": """select * from (values ('come_back', 'u3', 'no_consent'), ('welcome', 'u2', 'exported'))
-            as t(audience, user_id, decision)""",
+        "audience_members": """select * from (values ('come_back', 'u3', 'no_consent', 'complained'), ('welcome', 'u2', 'exported', null))
+            as t(audience, user_id, decision, reason)""",
     }
     with duckdb.connect(str(folder / "published.duckdb")) as database:
         for name, query in tables.items():
@@ -1144,7 +1144,7 @@ def test_explain_says_why_a_user_is_not_on_a_list(tmp_path: Path) -> None:
     write_generation(tmp_path, rulebook.load(manifest()))
     lapsed = rulebook.explain("u3", tmp_path)
     assert [segment.name for segment in lapsed.segments if segment.is_member] == ["win_back"]
-    assert "  off  come_back (csv_file): no consent for this channel and purpose" in list(as_lines(lapsed))
+    assert "  off  come_back (csv_file): no consent for this channel and purpose (complained about a message)" in list(as_lines(lapsed))
     assert {each.name: each.is_on for each in rulebook.explain("u2", tmp_path).lists}["welcome"]
     big_city = next(segment for segment in rulebook.explain("u4", tmp_path).segments if segment.name == "win_back")
     assert big_city.failed is not None and big_city.failed.number == 2

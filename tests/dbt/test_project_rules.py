@@ -40,13 +40,13 @@ EXCEPTIONS = {
     ("int_exclusion", "source"),
     ("int_device_user", "source"),
     ("int_user", "source"),
-    ("int_consent", "source"),
+    ("int_contact_permission", "source"),
     ("int_contact_point", "source"),
     ("load_accounting", "staging"),
     ("stg_events", "staging"),
 }
 # Models that may see a name or an address.
-PERSONAL = {"int_contact_point", "int_consent"}
+PERSONAL = {"int_contact_point", "int_contact_permission"}
 NOT_PORTABLE = {
     r"\bcurrent_date\b|\bcurrent_timestamp\b|\bnow\s*\(|\btoday\s*\(|\bgetdate\s*\(": "the clock is data: read int_clock",
     r"\brandom\s*\(|\buuid\s*\(": "a build must give the same tables again",

@@ -69,10 +69,32 @@ CONSENTS = [
     ("service_only", "5 Road", "service", "subscribed", "2024-01-02"),
     ("moved", "6 Road", "marketing", "subscribed", "2024-01-02"),
     ("moved", "7 Road", "service", "subscribed", "2024-02-02"),
+    ("complained", "10 Road", "marketing", "subscribed", "2024-01-02"),
+    ("lives_with_a_bounce", "11 Road", "marketing", "subscribed", "2024-01-02"),
+    ("survivor", "12 Road", "marketing", "subscribed", "2024-01-02"),
     ("a_test_user", "8 Road", "marketing", "subscribed", "2024-01-02"),
     ("a_silent_test_user", "9 Road", "marketing", "subscribed", "2024-01-02"),
 ]
-VISITORS = ("subscribed", "opted_out", "shares_an_address", "came_back", "never_answered", "service_only", "moved", "no_consent_at_all")
+# user, contact point, reason, when; on the channel `postal`
+SUPPRESSIONS = [
+    ("complained", None, "complained", "2024-02-02"),
+    ("came_back", None, "unsubscribed", "2024-01-15"),  # before he subscribed again
+    (None, " 11 ROAD", "bounced", None),
+    ("merged_away", None, "unreadable", None),
+]
+VISITORS = (
+    "subscribed",
+    "opted_out",
+    "shares_an_address",
+    "came_back",
+    "never_answered",
+    "service_only",
+    "moved",
+    "no_consent_at_all",
+    "complained",
+    "lives_with_a_bounce",
+    "survivor",
+)
 BUYERS = ("ladder", "slow", "twice_at_once", "edge_of_window", "one_day_open", "fresh", "after_midnight")
 REFUND = Decimal("4.00")
 
@@ -93,7 +115,8 @@ def write_raw(database: duckdb.DuckDBPyConnection) -> None:
         [
             {"user_id": user, "registered_at": "2024-01-01 01:00", "excluded_as": "test" if user in tests else None}
             for user in (*VISITORS, *BUYERS, *tests)
-        ],
+        ]
+        + [{"user_id": "merged_away", "registered_at": "2024-01-01 01:00", "merged_into": "survivor"}],
     )
     orders = [
         {"order_id": f"o{number:02}", "user_id": user, "ordered_at": at, "status": status, "amount": 10, "currency": "CNY"}
@@ -132,6 +155,14 @@ def write_raw(database: duckdb.DuckDBPyConnection) -> None:
                 "changed_at": at,
             }
             for user, point, purpose, state, at in CONSENTS
+        ],
+    )
+    add(
+        database,
+        "suppressions",
+        [
+            {"suppression_id": f"s{number}", "user_id": user, "contact_point": point, "channel": "postal", "reason": reason, "said_at": at}
+            for number, (user, point, reason, at) in enumerate(SUPPRESSIONS)
         ],
     )
 
@@ -243,18 +274,19 @@ def test_shares_of_a_funnel_are_of_the_first_and_of_the_previous_step(shop: duck
 
 
 def test_only_who_consented_at_his_present_address_is_exported(shop: duckdb.DuckDBPyConnection) -> None:
-    decisions = dict(
-        shop.execute("select user_id, decision from marts.audience_members where audience = 'first_purchase_coupons'").fetchall()
-    )
-    assert decisions == {
-        "subscribed": "exported",
-        "came_back": "exported",
-        "opted_out": "no_consent",
-        "shares_an_address": "no_consent",
-        "never_answered": "no_consent",
-        "service_only": "no_consent",
-        "moved": "no_consent",
-        "no_consent_at_all": "no_contact_point",
+    found = shop.execute("select user_id, decision, reason from marts.audience_members where audience = 'first_purchase_coupons'")
+    assert {user: (decision, reason) for user, decision, reason in found.fetchall()} == {
+        "subscribed": ("exported", None),
+        "came_back": ("exported", None),
+        "opted_out": ("no_consent", "withdrawn"),
+        "shares_an_address": ("no_consent", "withdrawn"),
+        "never_answered": ("no_consent", "not_subscribed"),
+        "service_only": ("no_consent", "not_subscribed"),
+        "moved": ("no_consent", "not_subscribed"),
+        "no_consent_at_all": ("no_contact_point", "no_address"),
+        "complained": ("no_consent", "complained"),
+        "lives_with_a_bounce": ("no_consent", "bounced"),
+        "survivor": ("no_consent", "unreadable"),
     }
 
 
@@ -271,11 +303,11 @@ def test_the_sizes_of_a_list_add_up_and_every_list_has_a_line(shop: duckdb.DuckD
     sizes = {
         row[0]: row[1:]
         for row in shop.execute(
-            "select audience, in_segment, without_consent, without_contact_point, exported from marts.audience_sizes"
+            "select audience, in_segment, without_consent, without_contact_point, with_shared_match_value, exported from marts.audience_sizes"
         ).fetchall()
     }
-    assert sizes["first_purchase_coupons"] == (8, 5, 1, 2)
-    assert sizes["coupon_news"] == (0, 0, 0, 0)
+    assert sizes["first_purchase_coupons"] == (11, 8, 1, 0, 2)
+    assert sizes["coupon_news"] == (0, 0, 0, 0, 0)
 
 
 def test_addresses_stand_in_exports_only(shop: duckdb.DuckDBPyConnection) -> None:

@@ -64,3 +64,142 @@
     {%- endfor -%}
     {{ return(json_object(entries) if entries else "'{}'") }}
 {%- endmacro %}
+
+{#-
+    The second judge of who may be contacted, for data tests: of `contacts` (a select of asked_for, user_id, channel, purpose and point)
+    those that the raw rows forbid. Written beside int_contact_permission and without it: a fault in the one is seen by the other.
+-#}
+{% macro forbidden_contacts(contacts) -%}
+    {%- set always = "cast('9999-12-31 00:00:00' as timestamp)" -%}
+    with
+        clock as (select as_of from {{ ref("int_clock") }}),
+        contacts as ({{ contacts }}),
+        merges as (select user_id, survivor_id from {{ ref("int_user_merge") }}),
+        said as (
+            select
+                user_id,
+                channel,
+                purpose,
+                lower(trim(contact_point)) as point,
+                max(case when state = 'subscribed' then changed_at end) as yes_at,
+                max(case when state = 'did_not_subscribe' then changed_at end) as no_at,
+                max(case when state not in ('subscribed', 'did_not_subscribe') then changed_at end) as stop_at
+            from {{ source("raw", "consents") }}
+            where arrived_on <= (select as_of from clock)
+            group by user_id, channel, purpose, lower(trim(contact_point))
+        ),
+        asked as (
+            select contacts.asked_for, contacts.user_id, contacts.channel, contacts.purpose, contacts.point, said.yes_at
+            from contacts
+            left join
+                said
+                on contacts.user_id = said.user_id
+                and contacts.channel = said.channel
+                and contacts.purpose = said.purpose
+                and contacts.point = said.point
+                and said.yes_at > coalesce(said.no_at, cast('0001-01-01 00:00:00' as timestamp))
+                and said.yes_at > coalesce(said.stop_at, cast('0001-01-01 00:00:00' as timestamp))
+        ),
+        withdrawn as (
+            select distinct channel, purpose, point
+            from said
+            where stop_at >= coalesce(yes_at, stop_at) and stop_at >= coalesce(no_at, stop_at)
+        ),
+        versions as (
+            select
+                user_id,
+                lower(trim(contact_point)) as point,
+                channel,
+                purpose,
+                coalesce(said_at, {{ always }}) as said_at,
+                reason,
+                row_number() over (
+                    partition by source_name, suppression_id order by arrived_on desc, source_row desc, source_file desc
+                ) as version_rank
+            from {{ source("raw", "suppressions") }}
+            where arrived_on <= (select as_of from clock)
+        ),
+        stops as (
+            select
+                coalesce(merges.survivor_id, versions.user_id) as user_id,
+                versions.point,
+                versions.channel,
+                versions.purpose,
+                versions.said_at,
+                versions.reason
+            from versions
+            left join merges on versions.user_id = merges.user_id
+            where versions.version_rank = 1
+        ),
+        answers as (
+            select
+                coalesce(merges.survivor_id, said.user_id) as user_id,
+                said.channel,
+                said.purpose,
+                said.point,
+                said.yes_at
+            from said
+            left join merges on said.user_id = merges.user_id
+        )
+
+    select asked_for, user_id, 'no standing subscription' as fault
+    from asked
+    where yes_at is null
+    union all
+    select asked.asked_for, asked.user_id, 'withdrawn at this address' as fault
+    from asked
+    inner join
+        withdrawn
+        on asked.channel = withdrawn.channel
+        and asked.purpose = withdrawn.purpose
+        and asked.point = withdrawn.point
+    union all
+    select asked.asked_for, asked.user_id, 'the person is stopped' as fault
+    from asked
+    inner join
+        stops
+        on asked.user_id = stops.user_id
+        and coalesce(stops.channel, asked.channel) = asked.channel
+        and coalesce(stops.purpose, asked.purpose) = asked.purpose
+    where
+        stops.said_at >= asked.yes_at
+        and (stops.reason <> 'bounced' or coalesce(stops.point, asked.point) = asked.point)
+    union all
+    select asked.asked_for, asked.user_id, 'the address is stopped' as fault
+    from asked
+    inner join
+        stops
+        on asked.point = stops.point
+        and coalesce(stops.channel, asked.channel) = asked.channel
+        and coalesce(stops.purpose, asked.purpose) = asked.purpose
+    where stops.said_at >= asked.yes_at
+    union all
+    select asked.asked_for, asked.user_id, 'somebody who shares the address is stopped' as fault
+    from asked
+    inner join
+        stops
+        on asked.point = stops.point
+        and coalesce(stops.channel, asked.channel) = asked.channel
+        and coalesce(stops.purpose, asked.purpose) = asked.purpose
+    where
+        stops.reason <> 'bounced'
+        and stops.user_id is not null
+        and not exists (
+            select 1
+            from answers
+            where
+                answers.user_id = stops.user_id
+                and answers.channel = asked.channel
+                and answers.purpose = asked.purpose
+                and answers.point = asked.point
+                and answers.yes_at > stops.said_at
+        )
+    union all
+    select asked.asked_for, asked.user_id, 'everybody is stopped' as fault
+    from asked
+    inner join
+        stops
+        on coalesce(stops.channel, asked.channel) = asked.channel
+        and coalesce(stops.purpose, asked.purpose) = asked.purpose
+    where stops.user_id is null and stops.point is null and stops.said_at >= asked.yes_at
+{%- endmacro %}

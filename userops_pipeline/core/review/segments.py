@@ -176,7 +176,9 @@ FAMILIES = {
 )
 def lists(published: Published) -> Iterator[Part]:
     labels = {entry.name: entry.label for entry in published.rulebook.lists}
-    found = published.rows("select audience, exported, without_consent, without_contact_point from audience_sizes order by audience")
+    found = published.rows(
+        "select audience, exported, without_consent, without_contact_point, with_shared_match_value from audience_sizes order by audience"
+    )
     if found:
         sizes = [ListSize(named(name, labels.get(name)), *map(int, counts)) for name, *counts in found]
         yield Drawing("list_sizes", pictures.list_sizes(sizes, as_of=published.as_of))

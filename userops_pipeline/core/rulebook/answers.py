@@ -119,6 +119,8 @@ class ListSeen(Frozen):
     is_on: bool
     decision: str | None
     """What became of the user on the way from the segment to the list; None where they are not in the segment."""
+    reason: str | None
+    """Why, more closely, where the user is not on the list."""
     failed: StepSeen | None
     """The first step of the segment at which the user falls out."""
 
@@ -229,9 +231,12 @@ def explain(user_id: str, generation_dir: Path) -> Explanation:
         if values is None:
             raise RuleError("There is no such user in this generation.")
         life = _one_row(database, lifecycle, user_id) or {}
-        decisions: dict[str, str] = dict(
-            database.execute(f"select audience, decision from {members} where user_id = $user_id", {"user_id": user_id}).fetchall()
-        )
+        decisions: dict[str, tuple[str, str | None]] = {
+            audience: (decision, reason)
+            for audience, decision, reason in database.execute(
+                f"select audience, decision, reason from {members} where user_id = $user_id", {"user_id": user_id}
+            ).fetchall()
+        }
         spells = {
             tag: (since_on, author)
             for tag, since_on, author in database.execute(
@@ -290,8 +295,9 @@ def explain(user_id: str, generation_dir: Path) -> Explanation:
                 label=each.label,
                 tool=each.tool,
                 segment=each.segment,
-                is_on=decisions.get(each.name) == "exported",
-                decision=decisions.get(each.name),
+                is_on=decisions.get(each.name, (None, None))[0] == "exported",
+                decision=decisions.get(each.name, (None, None))[0],
+                reason=decisions.get(each.name, (None, None))[1],
                 failed=membership[each.segment].failed if each.segment in membership else None,
             )
             for each in rulebook.lists

@@ -82,6 +82,18 @@ DECISIONS: dict[str, tuple[str, str]] = {
     "exported": ("on the list", "在名单上"),
     "no_consent": ("no consent for this channel and purpose", "该渠道与用途没有授权"),
     "no_contact_point": ("no contact point for this channel", "该渠道没有联系方式"),
+    "shared_match_value": ("the tool knows several people by the same match value", "同一匹配值对应多人"),
+}
+# Beside a decision, where it says more than the decision does.
+REASONS: dict[str, tuple[str, str]] = {
+    "no_match_value": ("they have no match value", "没有匹配值"),
+    "not_subscribed": ("they have not subscribed at this address", "未在该地址订阅"),
+    "withdrawn": ("the subscription was withdrawn", "已撤回授权"),
+    "unsubscribed": ("unsubscribed through a message", "通过消息退订"),
+    "complained": ("complained about a message", "投诉过消息"),
+    "unreadable": ("a withdrawal that could not be read", "有无法识别的撤回记录"),
+    "suppressed": ("on a suppression list", "在禁止联系名单上"),
+    "bounced": ("the address takes no messages", "地址无法送达"),
     "excluded": ("left out as test, robot or internal account", "测试、机器或内部账号，已排除"),
 }
 RISKS = {"low": "低", "medium": "中", "high": "高", "lost": "已流失"}
@@ -148,7 +160,8 @@ def _why(entry: ListSeen, words: Words, speaker: Speaker) -> str:
     """Why the user is on a list or not."""
     if entry.decision is not None:
         plain = entry.decision.replace("_", " ")
-        return speaker.pick(*DECISIONS.get(entry.decision, (plain, plain)))
+        said = speaker.pick(*DECISIONS.get(entry.decision, (plain, plain)))
+        return f"{said} ({speaker.pick(*REASONS[entry.reason])})" if entry.reason in REASONS else said
     if entry.failed is None:
         return words.not_in_segment
     segment = speaker.pick(entry.segment, speaker.segments.get(entry.segment) or entry.segment)

@@ -26,9 +26,9 @@ with
         from {{ ref("int_contact_point") }}
         where channel = {{ text_literal(rules.get("channel", "")) }}
     ),
-    consents as (
-        select user_id, {{ same_point("contact_point") }} as point, state
-        from {{ ref("int_consent") }}
+    permissions as (
+        select user_id, point, stopped_by
+        from {{ ref("int_contact_permission") }}
         where
             channel = {{ text_literal(rules.get("channel", "")) }}
             and purpose = {{ text_literal(rules.get("purpose", "")) }}
@@ -89,10 +89,7 @@ with
         where
             expertise_score >= {{ rules.get("least_score", 0) }}
             and audience_count >= {{ rules.get("least_audience", 0) }}
-    ),
-    {#- As on a list: consent is of the address the user has now, and an address that said no is left alone for all who share it. -#}
-    subscribed as (select distinct user_id, point from consents where state = 'subscribed'),
-    refused as (select distinct point from consents where state = 'unsubscribed')
+    )
 
 select
     experts.user_id,
@@ -103,15 +100,14 @@ select
     cast(experts.reaction_count as bigint) as reaction_count,
     cast(experts.audience_count as bigint) as audience_count,
     experts.last_written_on,
-    points.point is not null and subscribed.user_id is not null and refused.point is null as is_contactable,
+    permissions.user_id is not null and permissions.stopped_by is null as is_contactable,
     case
         when points.point is null
         then 'no_contact_point'
-        when subscribed.user_id is null or refused.point is not null
+        when permissions.user_id is null or permissions.stopped_by is not null
         then 'no_consent'
         else 'contactable'
     end as decision
 from experts
 left join points on experts.user_id = points.user_id
-left join subscribed on experts.user_id = subscribed.user_id and points.point = subscribed.point
-left join refused on points.point = refused.point
+left join permissions on experts.user_id = permissions.user_id and points.point = permissions.point
