@@ -102,6 +102,7 @@ PORTABLE_FUNCTIONS = {
     "substring",
     "pad",
     "concat",
+    "exists",
     "replace",
 }
 # What macros/engine writes for DuckDB. A model that spells one of these itself is found in its own text, by the words above.
