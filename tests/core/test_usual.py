@@ -1,0 +1,130 @@
+"""The usual: a column that changed its nature tonight is told, each kind of drift by its measure, and a hundred clean nights are not.
+
+Add a drift when a source broke in a new way; what the gate does with a deviation is tested with the gate.
+Must not test by a real shop: figures of those stand in DECISIONS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import duckdb
+import numpy as np
+import pytest
+
+from userops_pipeline.core import contract
+from userops_pipeline.core.usual import MEASURES, Deviation, Profile, deviations, profile
+
+FIRST = date(2026, 3, 1)
+TONIGHT = FIRST + timedelta(days=28)
+ORDERS = contract.tables()["orders"]
+# One usual night of 80 orders; weekends bring more, a discount is given now and then.
+CLEAN = """
+    select
+        n as arrived_on, n as _on, 'o' || hash(n::varchar || i) as order_id, 'u' || (1000 + hash(i, n) % 400) as user_id,
+        n + interval (hash(n, i, 'at') % 86400) second as ordered_at, n + interval 1 day as paid_at,
+        case hash(n, i, 'st') % 5 when 0 then 'placed' when 1 then 'cancelled' else 'completed' end as status,
+        (5 + exp(ln(40) * (hash(i, n, 'am') % 1000) / 1000))::decimal(18, 2) as amount,
+        case when hash(i, n, 'd') % 3 = 0 then 2.50::decimal(18, 2) end as discount_amount, 'CNY' as currency,
+        's' || hash(i, n, 's') % 12 as merchant_id, false as is_plan
+    from range(date '{first}', date '{first}' + interval {nights} day, interval 1 day) as nights (at_), range(80 + {more}) as rows (i),
+        lateral (select at_::date as n)
+    where i < 80 or dayofweek(n) in (0, 6)
+"""
+
+
+def profiles(change: str = "*", *, nights: int = 29, where: str = "true") -> list[Profile]:
+    """Profiles of so many clean nights, the last of them changed as the query says."""
+    clean = CLEAN.format(first=FIRST, nights=nights, more=60)
+    last = FIRST + timedelta(days=nights - 1)
+    with duckdb.connect() as connection:
+        connection.execute(f"create table clean as {clean}")
+        tonight = f"select {change} from clean where arrived_on = date '{last}' and {where}"
+        connection.execute(f"create table kept as select * from clean where arrived_on < date '{last}' union all by name {tonight}")
+        rows = connection.execute(profile(ORDERS, "shop", "kept")).fetchall()
+    return [
+        Profile(source, table, column, night, seen, dict(zip(MEASURES, values, strict=True)))
+        for night, source, table, column, seen, *values in rows
+    ]
+
+
+def told(found: list[Deviation]) -> set[tuple[str, str]]:
+    return {(deviation.column, deviation.measure) for deviation in found}
+
+
+DRIFTS: dict[str, tuple[str, str, tuple[str, str]]] = {
+    "a column comes empty": ("* replace (null as user_id)", "true", ("user_id", "filled")),
+    "a third of it comes empty": (
+        "* replace (case when hash(order_id) % 3 > 0 then user_id end as user_id)",
+        "true",
+        ("user_id", "filled"),
+    ),
+    "one that is often empty is always filled": (
+        "* replace (1.00::decimal(18, 2) as discount_amount)",
+        "true",
+        ("discount_amount", "filled"),
+    ),
+    "amounts come in cents": ("* replace ((amount * 100)::decimal(18, 2) as amount)", "true", ("amount", "level")),
+    "amounts come in thousands": ("* replace ((amount / 1000 + 0.01)::decimal(18, 2) as amount)", "true", ("amount", "level")),
+    "two columns are swapped": ("* replace (discount_amount as amount, amount as discount_amount)", "true", ("amount", "filled")),
+    "everything is one user's": ("* replace ('u1' as user_id)", "true", ("user_id", "variety")),
+    "an id is spelled otherwise": ("* replace (user_id || '.0000000000' as user_id)", "true", ("user_id", "length")),
+    "text is cut off": ("* replace (left(order_id, 6) as order_id)", "true", ("order_id", "length")),
+    "everything is dated the day before": ("* replace (_on - 1 as _on)", "true", ("ordered_at", "tonight")),
+    "a status is told in more words": ("* replace (status || ' since ' || order_id as status)", "true", ("status", "variety")),
+}
+
+
+@pytest.mark.parametrize("drift", DRIFTS)
+def test_a_column_that_changed_its_nature_is_told(drift: str) -> None:
+    change, where, expected = DRIFTS[drift]
+    found = deviations(profiles(change, where=where), TONIGHT)
+    assert expected in told(found)
+    assert all(deviation.nights == 28 for deviation in found)
+
+
+def test_what_is_told_names_the_column_and_both_figures_and_no_value() -> None:
+    (deviation,) = deviations(profiles("* replace (null as user_id)"), TONIGHT)
+    assert deviation.sentence == "user_id: filled in 0% of the rows, usually 100% (28 nights)"
+
+
+def test_half_a_night_and_thrice_a_night_are_the_volumes_affair() -> None:
+    assert deviations(profiles(where="hash(order_id) % 2 = 0"), TONIGHT) == []
+    thrice = profiles()
+    assert deviations([entry if entry.night < TONIGHT else _times(entry, 3) for entry in thrice], TONIGHT) == []
+
+
+def _times(entry: Profile, times: int) -> Profile:
+    """More rows of the same words: fewer different values a row where the words are few."""
+    few = (entry.measures["variety"] or 1) < 0.3
+    measures = dict(entry.measures) | ({"variety": (entry.measures["variety"] or 0) / times} if few else {})
+    return Profile(entry.source, entry.table, entry.column, entry.night, entry.rows * times, measures)
+
+
+def test_a_hundred_clean_nights_tell_nothing() -> None:
+    entries = profiles(nights=128)
+    assert [deviations(entries, FIRST + timedelta(days=number)) for number in range(28, 128)] == [[]] * 100
+
+
+def test_a_hundred_clean_nights_of_fifty_rows_tell_at_most_one() -> None:
+    """As few rows as are looked at at all, drawn by chance: where chance is largest."""
+    chance = np.random.default_rng(20261130)
+    entries = []
+    for number in range(128):
+        filled, level = chance.binomial(60, 0.6) / 60, float(np.median(np.exp(chance.normal(3, 1, 60))))
+        measures = {"filled": filled, "variety": len(set(chance.integers(0, 400, 60))) / 60, "level": level, "length": None, "tonight": 1.0}
+        entries.append(Profile("s", "orders", "amount", FIRST + timedelta(days=number), 90, measures))
+    alarms = [night for number in range(28, 128) if deviations(entries, night := FIRST + timedelta(days=number))]
+    assert len(alarms) <= 1
+
+
+@pytest.mark.parametrize(
+    "lacking", [lambda entry: entry.night >= FIRST + timedelta(days=15), lambda entry: True], ids=["thirteen nights", "too few rows"]
+)
+def test_without_a_usual_nothing_is_told(lacking: Callable[[Profile], bool]) -> None:
+    entries = profiles("* replace (null as user_id)")
+    few = [entry for entry in entries if lacking(entry)]
+    if len(few) == len(entries):
+        few = [Profile(entry.source, entry.table, entry.column, entry.night, 49, entry.measures) for entry in entries]
+    assert deviations(few, TONIGHT) == []

@@ -1,0 +1,151 @@
+"""The usual: what each column of a table looks like night by night, and which column of tonight does not look like its own past.
+
+Here live the measures of a column, their storage beside the lake, and the bounds under which a night is told; add a measure here.
+Must not look at a single row's value, nor decide what becomes of a night: the gate does. A measure is a count, a share or a median.
+
+A measure deviates when it lies further than Z robust standard deviations from the median of its own last nights (median absolute deviation
+times 1.4826, Rousseeuw & Croux 1993, doi:10.1080/01621459.1993.10476408, with what chance alone gives a night of this size added), and
+by more than what anybody would act on. Both must hold: the first alone tells every trifle of a large shop, the second every small night.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal
+
+from userops_pipeline.core.contract import Table
+from userops_pipeline.core.reading import identifier, quoted
+
+Measure = Literal["filled", "variety", "level", "length", "tonight"]
+MEASURES: tuple[Measure, ...] = ("filled", "variety", "level", "length", "tonight")
+
+HISTORY_NIGHTS = 28
+REGULAR_NIGHTS = 14  # a column with values on fewer of them has no usual
+USUAL_ROWS = 50  # nor has one of fewer rows, tonight or usually
+Z = 6.0
+# What somebody would act on: shares by their difference, the others by their ratio.
+WORTH_TELLING: dict[Measure, float] = {"filled": 0.2, "variety": 2.5, "level": 2.5, "length": 1.5, "tonight": 0.3}
+SHARES: tuple[Measure, ...] = ("filled", "tonight")
+TOLD: dict[Measure, str] = {
+    "filled": "filled in {0:.0%} of the rows, usually {1:.0%}",
+    "variety": "{0:.3g} different values a row, usually {1:.3g}",
+    "level": "a median of {0:.6g}, usually {1:.6g}",
+    "length": "{0:.3g} characters a value, usually {1:.3g}",
+    "tonight": "{0:.0%} of the rows of this night's own date, usually {1:.0%}",
+}
+NUMBERS = ("money", "number", "share", "integer")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A column of one night: how many rows came, and its measures, null where the column has none of them."""
+
+    source: str
+    table: str
+    column: str
+    night: date
+    rows: int
+    measures: Mapping[Measure, float | None]
+
+    def seen(self, measure: Measure) -> float:
+        """Of how many values a measure is made: of every row, or of those that have one."""
+        return self.rows if measure in SHARES else self.rows * (self.measures["filled"] or 0.0)
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """A column that does not look like its own past; no value of a row."""
+
+    source: str
+    table: str
+    column: str
+    measure: Measure
+    tonight: float
+    usual: float
+    nights: int
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.column}: {TOLD[self.measure].format(self.tonight, self.usual)} ({self.nights} nights)"
+
+
+def profile(table: Table, source: str, relation: str) -> str:
+    """A query over kept rows (with `arrived_on` and, for a table of what happens, `_on`): one row per night and column, out of one scan."""
+    wide, long = ["count(*) as rows"], []
+    for number, column in enumerate(table.columns):
+        name = identifier(column.name)
+        wide += [f"count({name}) as filled_{number}", f"approx_count_distinct({name}) as distinct_{number}"]
+        measured = [f"filled_{number} / rows", f"distinct_{number} / nullif(filled_{number}, 0)"]
+        for measure, expression, has_it in (
+            ("level", f"cast(quantile_disc({name}, 0.5) filter (where {name} <> 0) as double)", column.type in NUMBERS),
+            ("length", f"avg(length({name}))", column.type == "text"),
+            ("tonight", "avg(case when _on = arrived_on then 1.0 else 0.0 end)", column.name == table.at),
+        ):
+            if has_it:
+                wide.append(f"{expression} as {measure}_{number}")
+            measured.append(f"{measure}_{number}" if has_it else "cast(null as double)")
+        values = ", ".join(f"{value} as {measure}" for value, measure in zip(measured, MEASURES, strict=True))
+        long.append(
+            f"select arrived_on, {quoted(source)} as source_name, {quoted(table.name)} as table_name, {quoted(column.name)} as column_name, "
+            f"rows, {values} from wide"
+        )
+    return f"with wide as (select arrived_on, {', '.join(wide)} from {relation} group by arrived_on) {' union all '.join(long)}"
+
+
+def deviations(profiles: Iterable[Profile], as_of: date) -> list[Deviation]:
+    """What of one night does not look like the nights before it, in the order of table and column.
+
+    `profiles` has the night's own measures and those of the HISTORY_NIGHTS before it; a column that is usual, or has no usual yet, is not named.
+    """
+    first = as_of - timedelta(days=HISTORY_NIGHTS)
+    by_column: dict[tuple[str, str, str], list[Profile]] = {}
+    for entry in profiles:
+        if first <= entry.night <= as_of:
+            by_column.setdefault((entry.source, entry.table, entry.column), []).append(entry)
+    found = []
+    for (source, table, column), entries in by_column.items():
+        tonight, before = [entry for entry in entries if entry.night == as_of], [entry for entry in entries if entry.night < as_of]
+        for measure in MEASURES if tonight else ():
+            usual = _deviates(measure, tonight[0], before)
+            if usual is not None:
+                found.append(Deviation(source, table, column, measure, tonight[0].measures[measure] or 0.0, usual, len(before)))
+    return found
+
+
+def _deviates(measure: Measure, tonight: Profile, before: Sequence[Profile]) -> float | None:
+    """The usual value of a measure that tonight lies too far from; None where it does not, or where there is no usual."""
+    known = [(value, entry.seen(measure)) for entry in before if (value := entry.measures[measure]) is not None]
+    known = [(value, seen) for value, seen in known if seen >= USUAL_ROWS]
+    value, seen = tonight.measures[measure], tonight.seen(measure)
+    if value is None or seen < USUAL_ROWS or len(known) < REGULAR_NIGHTS:
+        return None
+    usual, usually_seen = (statistics.median(each) for each in zip(*known, strict=True))
+    if measure in SHARES:
+        worth_telling = abs(value - usual) >= WORTH_TELLING[measure]
+    else:
+        ratios = [value / usual] if usual > 0 else []
+        if measure == "variety":
+            # More rows of the same few words are less variety, and more words in as many rows are more: both must have moved.
+            ratios.append(value * seen / statistics.median(each * rows for each, rows in known))
+        worth_telling = bool(ratios) and (
+            all(ratio >= WORTH_TELLING[measure] for ratio in ratios) or all(ratio * WORTH_TELLING[measure] <= 1 for ratio in ratios)
+        )
+    if not worth_telling:
+        return None
+    scale = _angle if measure in SHARES else math.log
+    past = [scale(each) for each, _ in known if measure in SHARES or each > 0]
+    middle = statistics.median(past)
+    spread = 1.4826 * statistics.median(abs(each - middle) for each in past)
+    # The arcsine of a share, and the logarithm of a mean or median whose values spread like its size, vary by chance by 1 / sqrt(rows).
+    chance = math.sqrt(1 / seen + 1 / usually_seen)
+    gone = measure not in SHARES and value <= 0
+    return usual if gone or abs(scale(value) - middle) > Z * math.hypot(spread, chance) else None
+
+
+def _angle(share: float) -> float:
+    """Twice the arcsine of the root, whose variance by chance is 1 / rows whatever the share (Anscombe 1948)."""
+    return 2 * math.asin(math.sqrt(min(max(share, 0.0), 1.0)))
