@@ -29,7 +29,7 @@ with
         from {{ ref("int_order") }}
         where is_purchase and user_id is not null
     ),
-    refunds as (select order_id, refunded_on, amount from {{ ref("stg_refunds") }}),
+    refunds as (select refund_id, order_id, refunded_on, amount from {{ ref("stg_refunds") }}),
     lines as (select order_id from {{ ref("stg_order_items") }} where not coalesce(is_return, false)),
     messages as (
         select user_id, campaign_id, activity_on as sent_on
@@ -60,10 +60,22 @@ with
     ),
 
     {#- A refund of an order that still counts as a purchase, of the buyer; not before the order, whose next version would move it. -#}
-    purchase_refunds as (
-        select orders.user_id, greatest(refunds.refunded_on, orders.ordered_on) as refunded_on, refunds.amount
+    refunded as (
+        select
+            orders.user_id,
+            greatest(refunds.refunded_on, orders.ordered_on) as refunded_on,
+            refunds.amount,
+            orders.amount - sum(refunds.amount) over (
+                partition by refunds.order_id
+                order by refunds.refunded_on, refunds.refund_id
+                rows between unbounded preceding and current row
+            ) as left_amount
         from refunds
         inner join orders on refunds.order_id = orders.order_id
+    ),
+    {#- Nobody gets back more than was paid: what goes beyond the order (the whole noted beside its parts) is not counted. -#}
+    purchase_refunds as (
+        select user_id, refunded_on, greatest(amount + least(left_amount, 0), 0) as amount from refunded
     ),
     others as (
         select user_id, activity_at, activity_on, source_table, activity, is_own, value

@@ -25,7 +25,7 @@ with
             {{ period_number(grain, "orders.ordered_on") }} as period_number,
             orders.amount,
             orders.discount_amount,
-            orders.refund_amount
+            least(orders.refund_amount, orders.amount) as refund_amount
         from {{ ref("user_orders") }} as orders
         inner join users on orders.user_id = users.user_id
         where orders.is_purchase and orders.ordered_on <= (select as_of from clock)
