@@ -29,7 +29,7 @@ select
     orders.currency,
     orders.merchant_id,
     coalesce(orders.is_plan, false) as is_plan,
-    orders.status not in ('cancelled', 'refunded', 'void') and orders.amount > 0 as is_purchase,
+    orders.status in ('placed', 'paid', 'shipped', 'completed') and orders.amount > 0 as is_purchase,
     {{ iso_weekday("orders.ordered_on") }} as weekday,
     {{ business_hour("orders.ordered_at", "clock.business_zone") }} as hour_of_day
 from orders
