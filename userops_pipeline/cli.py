@@ -453,14 +453,15 @@ def doctor() -> None:
 
 @main.command()
 @click.option("--port", default=3000, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; any other needs USEROPS_UI_TOKEN.")
 @_source_option
 @_speaks_plainly
-def ui(port: int, source: str | None) -> None:
-    """The Dagster UI and its daemon on localhost."""
+def ui(port: int, host: str, source: str | None) -> None:
+    """The Dagster UI, guarded, and its daemon."""
     _shop(source)
-    os.chdir(PROJECT_DIR)
-    dagster = str(Path(sys.executable).with_name("dagster"))
-    os.execv(dagster, [dagster, "dev", "--workspace", "workspace.yaml", "--host", "127.0.0.1", "--port", str(port)])  # noqa: S606
+    from userops_pipeline.defs.ui import serve
+
+    serve(PROJECT_DIR / "workspace.yaml", host=host, port=port)
 
 
 def entry() -> None:

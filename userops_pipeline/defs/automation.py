@@ -8,6 +8,7 @@ import difflib
 import os
 import re
 import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -16,6 +17,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from userops_pipeline.core import warrant
 from userops_pipeline.core.alerts import alert
 from userops_pipeline.core.gate import expectations
 from userops_pipeline.core.home import UserOpsError
@@ -91,12 +93,14 @@ def run_nights(
             **{node: {"config": {"dry_run": dry_run}} for node in lists},
         },
     }
+    run_id = str(uuid.uuid4())
     with dg.DagsterInstance.get() as instance:
         result = job.execute_in_process(
             instance=instance,
             run_config=config,
             partition_key=last.isoformat(),
-            tags={FIRST_NIGHT_TAG: first.isoformat()} if first < last else {},
+            run_id=run_id,
+            tags={warrant.TAG: warrant.sign(shop.home, run_id)} | ({FIRST_NIGHT_TAG: first.isoformat()} if first < last else {}),
             raise_on_error=False,
         )
     return Finished(result.run_id, time.perf_counter() - begun, _failures(result.all_events))

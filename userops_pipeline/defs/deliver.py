@@ -22,10 +22,9 @@ OPERATIONS_TEAM = "team:user-operations"
 
 
 class DeliverConfig(dg.Config):
-    """`dry_run`: only say what would be sent. `allow_removals`: lists that may lose more than their set share this once."""
+    """`dry_run`: only say what would be sent. That a list may lose more than its set share is said to `userops deliver` alone."""
 
     dry_run: bool = False
-    allow_removals: list[str] = []
 
 
 def spec_of(entry: ContactList) -> ListSpec:
@@ -91,7 +90,7 @@ def _list_asset(shop: Shop, entry: ContactList) -> dg.AssetsDefinition:
         description=f"One row per user of the segment {entry.segment} who may be contacted by {entry.channel}; kept in {entry.tool} as {entry.mode}.",
     )
     def contact_list(context: dg.AssetExecutionContext, config: DeliverConfig, writer: WriterLock) -> dg.MaterializeResult:
-        [report] = deliver_lists(shop.home, [entry.name], dry_run=config.dry_run, allow_removals=config.allow_removals)
+        [report] = deliver_lists(shop.home, [entry.name], dry_run=config.dry_run)
         (context.log.warning if report.needs_attention else context.log.info)(report.sentence)
         if report.outcome in ("stopped", "incomplete"):
             raise dg.Failure(report.sentence)

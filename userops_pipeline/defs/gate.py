@@ -16,11 +16,11 @@ from userops_pipeline.core.gate import Expectation, GateResult, expectations, ru
 from userops_pipeline.core.home import Home, write_json
 from userops_pipeline.core.landing import nights_between
 from userops_pipeline.defs.land import ACCOUNTING, raw_key
-from userops_pipeline.defs.resources import Shop, WriterLock, partition_range
+from userops_pipeline.defs.resources import Shop, WriterLock, needs_warrant, partition_range
 
 
 class GateConfig(dg.Config):
-    """`waive`: expectations to let pass this once, as `<table>.<expectation>`; they are recorded as waived."""
+    """`waive`: expectations to let pass this once, as `<table>.<expectation>`; they are recorded as waived. Decided at the command line."""
 
     waive: list[str] = []
 
@@ -44,6 +44,8 @@ def gate_checks(shop: Shop) -> dg.AssetChecksDefinition:
     @dg.multi_asset_check(name="gate", specs=specs)
     def gate(context: dg.AssetCheckExecutionContext, config: GateConfig, writer: WriterLock) -> Iterator[dg.AssetCheckResult]:
         begun = time.perf_counter()
+        if config.waive:
+            needs_warrant(context, shop.home, f"--waive {config.waive[0]}")
         first, last = partition_range(context, shop.home)
         results = run_gate(
             shop.home,

@@ -16,14 +16,14 @@ from userops_pipeline.core.conform import Accounting, conform
 from userops_pipeline.core.faults import crash_point
 from userops_pipeline.core.landing import land
 from userops_pipeline.core.source import Source
-from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, earlier_nights, import_ahead, partition_range
+from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, earlier_nights, import_ahead, needs_warrant, partition_range
 
 RAW = "raw"
 ACCOUNTING = dg.AssetKey(["run", "load_accounting"])
 
 
 class LandConfig(dg.Config):
-    """What an operator may decide for one run of landing."""
+    """What an operator may decide for one run of landing, at the command line."""
 
     accept_changed: bool = False
 
@@ -55,6 +55,8 @@ def _landing_asset(shop: Shop, source: Source) -> dg.AssetsDefinition:
     )
     def landing(context: dg.AssetExecutionContext, config: LandConfig, writer: WriterLock) -> dg.MaterializeResult:
         begun = time.perf_counter()
+        if config.accept_changed:
+            needs_warrant(context, shop.home, "--accept-changed")
         import_ahead()
         outcomes = land(shop.home, source, shop.nights(context), accept_changed=config.accept_changed, progress=context.log.info)
         counts = {kind: sum(outcome.outcome == kind for outcome in outcomes) for kind in ("landed", "seen", "replaced", "refused")}

@@ -18,6 +18,7 @@ from typing import Any
 import dagster as dg
 from pydantic import PrivateAttr
 
+from userops_pipeline.core import warrant
 from userops_pipeline.core.home import Home, UserOpsError
 from userops_pipeline.core.landing import nights_between
 from userops_pipeline.core.nights import config_hash, conformed_nights
@@ -100,6 +101,19 @@ def partition_range(context: Any, home: Home) -> tuple[date, date]:
     if not known:
         raise UserOpsError("The lake holds no night yet; run the nightly job for a partition.")
     return known[-1].night, known[-1].night
+
+
+def needs_warrant(context: Any, home: Home, option: str) -> None:
+    """Refuse what only the command line may decide: a run of the UI, of a schedule, or done over again has no warrant of its own.
+
+    Raises:
+        UserOpsError: the run was not started by `userops`; nothing of it was done.
+    """
+    if not warrant.holds(home, context.run.run_id, context.run.tags.get(warrant.TAG)):
+        raise UserOpsError(
+            f"{option} is decided at the command line only: run `userops nightly --date D {option}` there. "
+            "A run started or repeated in the UI may not; nothing was done."
+        )
 
 
 def earlier_nights(context: Any, home: Home) -> list[date]:
