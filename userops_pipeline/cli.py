@@ -7,11 +7,13 @@ Must not hold logic: every command calls one function of the rooms below and pri
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import sys
 import traceback
 import warnings
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import date, datetime
 from functools import wraps
 from pathlib import Path
@@ -107,7 +109,7 @@ def _shop(source: str | None) -> Any:
 @_speaks_plainly
 def nightly(night: date, source: str | None, **options: Any) -> None:
     """Run one night: land, conform, gate, build, score, publish, deliver."""
-    _run(_shop(source), night, night, **options)
+    _run(source, night, night, **options)
 
 
 @main.command()
@@ -121,35 +123,44 @@ def nightly(night: date, source: str | None, **options: Any) -> None:
 @_speaks_plainly
 def backfill(first: date | None, last: date | None, source: str | None, **options: Any) -> None:
     """Run a range of nights as one run."""
-    shop = _shop(source)
-    ends = [entry.last_night for entry in shop.sources if entry.last_night]
-    if last is None and not ends:
-        raise UserOpsError("The source has no last night; say how far to go with --to.")
-    _run(shop, first or shop.first_night, last or max(ends), **options)
+    _run(source, first, last, **options)
 
 
-def _run(shop: Any, first: date, last: date, *, accept_changed: bool, waive: tuple[str, ...], full_refresh: bool, dry_run: bool) -> None:
-    from userops_pipeline.definitions import build_definitions
-    from userops_pipeline.defs.automation import run_nights
+def _run(source: str | None, first: date | None, last: date | None, *, waive: tuple[str, ...], dry_run: bool, **options: bool) -> None:
+    """Run these nights under the watch: whatever keeps them from being published is told. The first cause is the last line."""
+    from userops_pipeline.core.runs import Calendar
+    from userops_pipeline.core.watch import watching
 
-    if first > last:
-        raise UserOpsError(f"The first night {first} lies after the last {last}.")
-    finished = run_nights(
-        build_definitions(shop),
-        shop,
-        first,
-        last,
-        accept_changed=accept_changed,
-        waive=list(waive),
-        full_refresh=full_refresh,
-        dry_run=dry_run,
+    with watching(Home.from_environment(), first, last, dry_run=dry_run) as watch:
+        shop = _shop(source)
+        from userops_pipeline.definitions import build_definitions
+        from userops_pipeline.defs.automation import run_nights
+
+        begin, end = first or shop.first_night, last or _last_night(shop)
+        if begin > end:
+            raise UserOpsError(f"The first night {begin} lies after the last {end}.")
+        watch.is_for(begin, end, Calendar.of(shop.sources))
+        finished = run_nights(build_definitions(shop), shop, begin, end, run_id=watch.run.id, waive=list(waive), dry_run=dry_run, **options)
+        cause = finished.failures[0] if finished.outcome != "good" else None
+        watch.ended(finished.outcome, (cause.step, cause.sentence) if cause else None)
+    if cause is None:
+        err.print(f"[green]✓[/] {watch.run.nights} in {finished.seconds:.0f} s (run {finished.run_id[:8]})")
+        return
+    for failure in finished.failures[1:]:
+        err.print(f"[red]✗[/] {failure.step}: {failure.sentence}", soft_wrap=True)
+    ended = (
+        "is published, but not all was done" if finished.has_published else "is not published; what was published before stays as it was"
     )
-    if finished.failures:
-        for step, sentence in finished.failures:
-            err.print(f"[red]✗[/] {step}: {sentence}", soft_wrap=True)
-        err.print(f"Run {finished.run_id} failed; what was published before stays as it was.")
-        sys.exit(1)
-    err.print(f"[green]✓[/] {first if first == last else f'{first} to {last}'} in {finished.seconds:.0f} s (run {finished.run_id[:8]})")
+    err.print(f"Run {finished.run_id}: {watch.run.nights} {ended}. The first cause:")
+    err.print(f"[red]✗[/] {cause.step}: {cause.sentence}", soft_wrap=True)
+    sys.exit(1)
+
+
+def _last_night(shop: Any) -> date:
+    ends = [entry.last_night for entry in shop.sources if entry.last_night]
+    if not ends:
+        raise UserOpsError("The source has no last night; say how far to go with --to.")
+    return max(ends)
 
 
 @main.command()
@@ -384,22 +395,32 @@ def quarantine() -> None:
 
 @quarantine.command("list")
 @click.option("--table", metavar="TABLE", help="Only this contract table.")
+@click.option("--night", type=NIGHT, help="Only what arrived on this night.")
+@click.option("--tonight", is_flag=True, help="Only what arrived on the newest night in the lake.")
 @_speaks_plainly
-def quarantine_list(table: str | None) -> None:
+def quarantine_list(table: str | None, night: date | None, tonight: bool) -> None:
     """Reasons with counts and one place to look at; and the files refused whole."""
     from userops_pipeline.core import contract
     from userops_pipeline.core.lake import quarantined
     from userops_pipeline.core.landing import refused
+    from userops_pipeline.core.nights import conformed_nights
 
     if table and table not in contract.tables():
         raise UserOpsError(f"The contract has no table {table!r}; its tables are {', '.join(contract.tables())}.")
     home = Home.from_environment()
+    if tonight:
+        if night is not None:
+            raise UserOpsError("Say --night or --tonight, not both.")
+        known = conformed_nights(home)
+        if not known:
+            raise UserOpsError("The lake holds no night yet; run a night first.")
+        night = known[-1].night
     rows = [
         (entry.table, entry.column or "", entry.reason, f"{entry.rows:,}", f"{entry.example_file} record {entry.example_row}")
-        for entry in quarantined(home, table=table)
+        for entry in quarantined(home, table=table, night=night)
     ]
-    _table("Rows in quarantine", ["table", "column", "reason", "rows", "for example"], rows)
-    for file in refused(home):
+    _table(f"Rows in quarantine{f' of {night}' if night else ''}", ["table", "column", "reason", "rows", "for example"], rows)
+    for file in refused(home, nights=[night] if night else None):
         out.print(f"[red]✗[/] refused ({file['night']}): {file['reason']}", soft_wrap=True)
 
 
@@ -425,30 +446,30 @@ def quarantine_replay(source: str | None) -> None:
 
 
 @main.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON document, for monitoring.")
+@click.option("--alert", is_flag=True, help="Also tell, in every configured way, what should be told by now: for cron, where no UI runs.")
 @_speaks_plainly
-def doctor() -> None:
-    """Look for what could keep a night from running or a reader from reading, and say how to mend it."""
-    from userops_pipeline.core import generations
-    from userops_pipeline.core.lake import quarantined
-    from userops_pipeline.core.landing import refused
-    from userops_pipeline.defs.deliver import forgotten_lists
+def doctor(as_json: bool, alert: bool) -> None:
+    """Say everything that is not as it should be, worst first, each with how to mend it. Exit code 1 where something keeps a night from
+    running, a reader from reading or a list from going out; 0 where nothing does, notices (!) or not."""
+    from userops_pipeline.core.doctor import examine
+    from userops_pipeline.core.watch import look
 
     home = Home.from_environment()
-    findings = [(finding.severity == "error", finding.sentence) for finding in generations.doctor(home)]
-    findings += [(False, sentence) for sentence in forgotten_lists(home)]
-    findings += [(True, f"A delivered file is refused: {file['reason']}") for file in refused(home)]
-    waiting = sum(entry.rows for entry in quarantined(home))
-    if waiting:
-        findings.append((False, f"{waiting:,} rows wait in quarantine; `userops quarantine list` says why."))
-    findings += [
-        (True, f"A conform of {path.stem} died before its end; the next run of that source finishes it.")
-        for path in home.nights.glob("*.pending.json")
-    ]
-    for serious, sentence in findings:
-        out.print(f"[{'red' if serious else 'yellow'}]{'✗' if serious else '!'}[/] {sentence}", soft_wrap=True)
-    if any(serious for serious, _ in findings):
+    if alert:
+        look(home)
+    findings = examine(home)
+    is_well = not any(finding.severity == "error" for finding in findings)
+    if as_json:
+        click.echo(json.dumps({"is_well": is_well, "findings": [asdict(finding) for finding in findings]}, ensure_ascii=False, indent=1))
+    else:
+        for finding in findings:
+            out.print(f"[{'red' if finding.severity == 'error' else 'yellow'}]{'✗' if finding.severity == 'error' else '!'}[/] ", end="")
+            out.print(finding.sentence, soft_wrap=True, markup=False)
+        if is_well:
+            out.print("[green]✓[/] nothing keeps a night from running or a reader from reading")
+    if not is_well:
         sys.exit(1)
-    out.print("[green]✓[/] nothing keeps a night from running or a reader from reading")
 
 
 @main.command()

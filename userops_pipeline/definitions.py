@@ -5,7 +5,7 @@ Here stands the list of parts; add a part by a line. Logic belongs into the part
 
 import dagster as dg
 
-from userops_pipeline.defs.automation import failure_sensor, nightly_job, nightly_schedule
+from userops_pipeline.defs.automation import nightly_job, nightly_schedule, watch_sensors
 from userops_pipeline.defs.deliver import deliver_assets
 from userops_pipeline.defs.gate import gate_checks
 from userops_pipeline.defs.land import land_assets
@@ -24,7 +24,7 @@ def build_definitions(shop: Shop) -> dg.Definitions:
         asset_checks=[gate_checks(shop)],
         jobs=[job],
         schedules=[nightly_schedule(job)],
-        sensors=[failure_sensor(shop)],
+        sensors=watch_sensors(shop),
         resources={"writer": WriterLock(home=str(shop.home.root))},
         executor=dg.in_process_executor,
         loggers={"console": progress_logger},

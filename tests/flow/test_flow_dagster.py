@@ -13,10 +13,11 @@ import pytest
 from flow_harness import EVE, FIRST, LAST, FlowShop, listening, nights
 
 from userops_pipeline.core.home import Home
+from userops_pipeline.core.runs import runs
 from userops_pipeline.core.source import load_source
 from userops_pipeline.definitions import build_definitions
-from userops_pipeline.defs.automation import NIGHTLY, failure_sensor
-from userops_pipeline.defs.resources import Shop
+from userops_pipeline.defs.automation import NIGHTLY, watch_sensors
+from userops_pipeline.defs.resources import Shop, held
 
 GROUPS = {"land", "conform", "build_staging", "build_intermediate", "build_marts", "build_exports", "score", "publish", "deliver"}
 
@@ -36,10 +37,11 @@ def definitions(shop: FlowShop, clean: Path) -> dg.Definitions:
 def test_the_location_loads_with_its_job_schedule_and_sensor(definitions: dg.Definitions) -> None:
     dg.Definitions.validate_loadable(definitions)
     assert definitions.resolve_job_def(NIGHTLY)
-    [schedule], [sensor] = definitions.schedules or [], definitions.sensors or []
+    [schedule], sensors = definitions.schedules or [], definitions.sensors or []
     assert definitions.get_repository_def().get_schedule_def("every_night").execution_timezone == "Asia/Shanghai"
     assert schedule is not None
-    assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
+    assert {sensor.default_status for sensor in sensors} == {dg.DefaultSensorStatus.RUNNING}
+    assert {sensor.name for sensor in sensors} == {"alert_on_failure", "alert_on_cancel", "note_success", "alert_on_stale"}
 
 
 def test_every_asset_has_a_group_an_owner_a_kind_and_says_what_one_row_is(definitions: dg.Definitions) -> None:
@@ -65,6 +67,9 @@ def test_one_backfill_is_one_run_that_stands_for_every_night_of_its_range(instan
     assert (backfill.tags["userops/first_night"], backfill.tags["dagster/partition"]) == (str(FIRST), str(EVE))
     assert last.tags["dagster/partition"] == str(LAST)
     assert {backfill.status, last.status} == {dg.DagsterRunStatus.SUCCESS}
+    for run in (backfill, last):  # of the location that the UI serves: in its timeline, and seen by its sensors
+        assert run.remote_job_origin is not None
+        assert run.remote_job_origin.repository_origin.get_label() == "__repository__@userops"
     for key in ("landing/sample_shop", "published/generation"):
         assert instance.get_materialized_partitions(dg.AssetKey(key.split("/"))) == {str(night) for night in nights()}, key
 
@@ -97,29 +102,53 @@ def test_a_run_leaves_numbers_that_plot_and_pictures(instance: dg.DagsterInstanc
     assert {"dagster/row_count", "seconds"} <= metadata(key.to_user_string()).keys()
 
 
-def test_a_failed_run_is_told_to_the_log_and_the_webhook(
+def test_a_run_of_the_ui_is_told_by_the_sensors_and_one_of_the_command_line_is_not_told_again(
     shop: FlowShop, clean: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    goes_well = False
+
     @dg.op
     def gate() -> None:
-        raise dg.Failure("held")
+        if not goes_well:
+            raise held("The gate holds the night: orders.key_is_unique: 3 of 100 rows are not.")
+
+    @dg.op(ins={"after": dg.In(dg.Nothing)})
+    def build() -> None:
+        pass
 
     @dg.job(name=NIGHTLY)
     def job() -> None:
-        gate()
+        build(gate())
 
-    found = Shop(Home(clean), (load_source(str(shop.source)),))
-    result = job.execute_in_process(instance=instance, raise_on_error=False)
-    failure = next(event for event in result.all_events if event.event_type_value == "PIPELINE_FAILURE")
+    sensors = {sensor.name: sensor for sensor in watch_sensors(Shop(Home(clean), (load_source(str(shop.source)),)))}
+
+    def ticks(sensor: str, run: dg.DagsterRun, kind: str) -> None:
+        [event] = [
+            entry.dagster_event
+            for entry in instance.all_logs(run.run_id)
+            if entry.dagster_event and entry.dagster_event.event_type_value == kind
+        ]
+        sensors[sensor](
+            dg.build_run_status_sensor_context(sensor_name=sensor, dagster_event=event, dagster_instance=instance, dagster_run=run)
+        )
+
     with listening() as (tool, bodies):
         monkeypatch.setenv("USEROPS_ALERT_WEBHOOK", tool.url)
-        context = dg.build_run_status_sensor_context(
-            sensor_name="alert_on_failure", dagster_event=failure, dagster_instance=instance, dagster_run=result.dagster_run
-        ).for_run_failure()
-        failure_sensor(found)(context)
-    [line] = (clean / "alerts.log").read_text(encoding="utf-8").splitlines()
-    assert f"Run {result.run_id[:8]} of {NIGHTLY} failed at gate" in line
-    assert [body["text"] for body in bodies] == [line.split(" ", 2)[2]]
+        bad = job.execute_in_process(instance=instance, raise_on_error=False, tags={"dagster/partition": str(LAST)}).dagster_run
+        ticks("alert_on_failure", bad, "PIPELINE_FAILURE")
+        ticks("alert_on_failure", bad, "PIPELINE_FAILURE")
+        goes_well = True
+        good = job.execute_in_process(instance=instance, tags={"dagster/partition": str(LAST)}).dagster_run
+        ticks("note_success", good, "PIPELINE_SUCCESS")
+        ticks("note_success", instance.get_runs(limit=3)[-1], "PIPELINE_SUCCESS")  # the command line's
+    cause = "The gate holds the night: orders.key_is_unique: 3 of 100 rows are not."
+    said = [
+        f"held (home): night {LAST} (run {bad.run_id[:8]}) at gate: {cause}",
+        f"recovered (home): night {LAST} (run {good.run_id[:8]}) went well. Told before: a night is held ({LAST}).",
+    ]
+    assert [line.split(" ", 2)[2] for line in (clean / "alerts.log").read_text(encoding="utf-8").splitlines()] == said
+    assert [body["text"] for body in bodies] == said
+    assert [run.outcome for run in runs(Home(clean))] == ["good", "good", "held", "good"]
 
 
 def test_the_ui_is_told_of_every_night_that_will_ever_run(definitions: dg.Definitions) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from flow_harness import LAST, FlowShop, Shelf, current_id, events_of, listening, write_events
+from flow_harness import EVE, LAST, FlowShop, Shelf, current_id, events_of, listening, write_events
 
 from userops_pipeline.core.home import DBT_PROJECT_DIR, sha256_of
 
@@ -82,10 +82,21 @@ def test_a_refused_file_holds_the_night(yesterday: Yesterday, spoilt: FlowShop) 
     file = spoilt.drops(LAST) / "orders.csv"
     file.write_text(file.read_text(encoding="utf-8").replace("payable", "to_pay"), encoding="utf-8")
     ended = spoilt.nightly(yesterday.home, LAST, code=1, **yesterday.env)
-    assert "orders.csv" in ended.said
+    cause = "deliveries.sample_shop_files_are_accepted: not true that no file of sample_shop is refused (orders.csv: the column payable is missing"
+    assert cause in ended.said.splitlines()[-1]
     yesterday.stays()
-    assert "orders.csv" in spoilt.run(yesterday.home, "quarantine", "list").said
-    assert "refused" in spoilt.run(yesterday.home, "doctor", code=1).said
+    assert "orders.csv" in spoilt.run(yesterday.home, "quarantine", "list", "--tonight").said
+    assert "orders.csv" not in spoilt.run(yesterday.home, "quarantine", "list", "--night", EVE).said
+    doctor = spoilt.run(yesterday.home, "doctor", code=1).said
+    for words in (
+        f"✗ night {LAST} is held",
+        cause,
+        "file is refused: orders.csv",
+        f"{LAST} is in the lake, but the newest night published is {EVE}",
+    ):
+        assert words in doctor, words
+    [line] = (yesterday.home / "alerts.log").read_text(encoding="utf-8").splitlines()
+    assert f"held (home): night {LAST}" in line and cause in line
 
 
 def test_a_failing_test_holds_the_night(yesterday: Yesterday, shop: FlowShop, tmp_path: Path) -> None:

@@ -117,10 +117,11 @@ class Generation:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something the doctor saw; `error` when readers or deliveries are affected."""
+    """Something the doctor saw; `error` when a night, readers or deliveries are affected. `about` is one word for a machine."""
 
     severity: Literal["error", "warn"]
     sentence: str
+    about: str = "generation"
 
 
 # ---- publish ------------------------------------------------------------------------------------------------------------------------

@@ -98,6 +98,22 @@ class Home:
     def dagster(self) -> Path:
         return self.root / "dagster"
 
+    @property
+    def runs(self) -> Path:
+        """One file per run: its nights and how it ended."""
+        return self.root / "runs"
+
+    def is_being_written(self) -> bool:
+        """Whether a process holds the writer's place now."""
+        try:
+            with open(self.root / ".writer.lock", encoding="utf-8") as handle:
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
     @contextlib.contextmanager
     def writer_lock(self, purpose: str) -> Iterator[None]:
         """Hold the home's single writer's place; the kernel frees it when the process ends, however it ends.

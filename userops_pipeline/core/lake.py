@@ -54,11 +54,12 @@ class QuarantineReason:
     example_row: int
 
 
-def quarantined(home: Home, *, table: str | None = None) -> list[QuarantineReason]:
-    """What waits in quarantine, most frequent reason first."""
-    if not any(home.quarantine.glob("*/*/*.parquet")):
+def quarantined(home: Home, *, table: str | None = None, night: date | None = None) -> list[QuarantineReason]:
+    """What waits in quarantine, of all nights or of one, most frequent reason first."""
+    nights = f"arrived_on={night}" if night else "*"
+    if not any(home.quarantine.glob(f"*/{nights}/*.parquet")):
         return []
-    scan = f"read_parquet({quoted(str(home.quarantine / '*' / '*' / '*.parquet'))}, hive_partitioning=false)"
+    scan = f"read_parquet({quoted(str(home.quarantine / '*' / nights / '*.parquet'))}, hive_partitioning=false)"
     only = f"where table_name = {quoted(table)}" if table else ""
     with duckdb.connect() as connection:
         rows = connection.execute(

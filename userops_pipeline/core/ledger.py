@@ -74,6 +74,17 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """A list whose newest delivery did not end well; `outcome` is null where it was cut off."""
+
+    list_name: str
+    tool: str
+    as_of: date
+    outcome: str | None
+    started_at: str
+
+
 class Ledger:
     """The open ledger; every method that writes is one transaction."""
 
@@ -276,3 +287,16 @@ class Ledger:
             ListState(name, tool, date.fromisoformat(as_of), members, batches, rows, dead.get(name, {}))
             for name, tool, as_of, members, batches, rows in found
         ]
+
+    def unsettled(self) -> list[Unsettled]:
+        """The lists whose newest delivery was held, stopped, cut off or not taken whole, by name.
+
+        A list held because a newer night was delivered already is as it should be.
+        """
+        found = self._con.execute(
+            "select list, tool, as_of, outcome, started_at from deliveries d where id = (select max(id) from deliveries n where n.list = d.list)"
+            " and coalesce(outcome, 'cut off') not in ('sent', 'nothing')"
+            " and not exists (select 1 from deliveries n where n.list = d.list and n.as_of > d.as_of and n.outcome in ('sent', 'nothing'))"
+            " order by list"
+        )
+        return [Unsettled(name, tool, date.fromisoformat(as_of), outcome, started) for name, tool, as_of, outcome, started in found]

@@ -9,7 +9,6 @@ import dagster as dg
 from userops_pipeline.core import generations
 from userops_pipeline.core.audiences import ListSpec
 from userops_pipeline.core.home import Home, UserOpsError
-from userops_pipeline.core.ledger import Ledger
 from userops_pipeline.core.rulebook import from_json
 from userops_pipeline.core.rulebook.kinds.lists import ContactList
 from userops_pipeline.defs.publish import GENERATION
@@ -59,20 +58,6 @@ def deliver_lists(
         dry_run=dry_run,
         allow_removals=allow_removals or [],
     )
-
-
-def forgotten_lists(home: Home) -> list[str]:
-    """A sentence per list that a tool still holds and no rule declares any more: nobody will take its members off."""
-    current = generations.current(home)
-    if current is None or not (home.exports / "ledger.sqlite").is_file():
-        return []
-    declared = {entry.name for entry in from_json((current.path / "rulebook.json").read_text(encoding="utf-8")).lists}
-    with Ledger.open(home, read_only=True) as ledger:
-        return [
-            f"The list {state.list_name} is declared no more, but {state.tool} still holds {state.members:,} members; delete it there."
-            for state in ledger.states()
-            if state.list_name not in declared and state.members
-        ]
 
 
 def deliver_assets(shop: Shop) -> list[dg.AssetsDefinition]:

@@ -14,9 +14,9 @@ import dagster as dg
 from userops_pipeline.core import generations
 from userops_pipeline.core.gate import Expectation, GateResult, expectations, run_gate
 from userops_pipeline.core.home import Home, write_json
-from userops_pipeline.core.landing import nights_between
+from userops_pipeline.core.landing import nights_between, refused
 from userops_pipeline.defs.land import ACCOUNTING, raw_key
-from userops_pipeline.defs.resources import Shop, WriterLock, needs_warrant, partition_range
+from userops_pipeline.defs.resources import Shop, WriterLock, held, needs_warrant, partition_range
 
 
 class GateConfig(dg.Config):
@@ -60,8 +60,7 @@ def gate_checks(shop: Shop) -> dg.AssetChecksDefinition:
         context.log.info(f"{len(results)} expectations, {len(failed)} not met, {time.perf_counter() - begun:.1f} s")
         for result in failed:
             verdict = "waived" if result.waived else "the build is held" if result.severity == "error" else "warning"
-            counted = f": {result.unexpected:,} of {result.rows:,} rows are not" if result.rows > 1 else ""
-            context.log.warning(f"{result.table}.{result.name}: not true that {result.about}{counted} ({verdict})")
+            context.log.warning(f"{_said(result)} ({verdict})")
         for expectation, result in zip(expectations(shop.sources), results, strict=True):
             yield dg.AssetCheckResult(
                 check_name=expectation.name,
@@ -75,14 +74,36 @@ def gate_checks(shop: Shop) -> dg.AssetChecksDefinition:
                     "data_docs": dg.MetadataValue.path(str(shop.home.data_docs / "index.html")),
                 },
             )
-        held = [f"{result.table}.{result.name}" for result in failed if result.severity == "error" and not result.waived]
-        if held:
-            raise dg.Failure(
-                f"The gate holds the night: {', '.join(held)}. Nothing is built or published. Mend what arrived "
-                f"(`userops quarantine list` and `userops doctor` show what was set aside), or let it pass once with --waive {held[0]}."
+        holding = [result for result in failed if result.severity == "error" and not result.waived]
+        if holding:
+            more = f" And {len(holding) - 1} more: {', '.join(map(_name, holding[1:]))}." if len(holding) > 1 else ""
+            raise held(
+                f"The gate holds the night: {_said(holding[0])}{_refusals(shop, holding[0])}.{more} Nothing is built or published. Mend what "
+                f"arrived (`userops quarantine list --tonight` shows what was set aside), or let it pass once with --waive {_name(holding[0])}."
             )
 
     return gate
+
+
+def _name(result: GateResult) -> str:
+    return f"{result.table}.{result.name}"
+
+
+def _said(result: GateResult) -> str:
+    """An expectation that is not met, with its counts."""
+    counted = f": {result.unexpected:,} of {result.rows:,} rows are not" if result.rows > 1 else ""
+    return f"{_name(result)}: not true that {result.about}{counted}"
+
+
+def _refusals(shop: Shop, result: GateResult) -> str:
+    """Why files are refused, where that is what holds: the first cause lies in the file."""
+    reasons = [
+        file["reason"]
+        for source in shop.sources
+        if result.name == f"{source.name}_files_are_accepted"
+        for file in refused(shop.home, source)
+    ]
+    return f" ({' '.join(reasons[:3])}{f' And {len(reasons) - 3} files more.' if len(reasons) > 3 else ''})" if reasons else ""
 
 
 def _unproven(home: Home, first: date, last: date) -> list[date]:

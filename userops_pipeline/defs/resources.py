@@ -32,6 +32,15 @@ DATA_TEAM = "team:data"
 FIRST_NIGHT_TAG = "userops/first_night"
 
 
+# In the metadata of a failure that is no fault: a check of the data or of the rules holds the night.
+HELD = "userops/held"
+
+
+def held(sentence: str) -> dg.Failure:
+    """What a step raises where a check stops it."""
+    return dg.Failure(sentence, metadata={HELD: True})
+
+
 def import_ahead() -> None:
     """Import what later steps need while an earlier one waits for DuckDB; importing it there waits for this one or finds it done."""
 

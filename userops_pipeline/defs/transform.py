@@ -21,7 +21,7 @@ from dagster_dbt.asset_utils import get_asset_check_key_for_test
 from userops_pipeline.core import engine, generations, rulebook, scored, warehouse
 from userops_pipeline.core.faults import crash_point
 from userops_pipeline.core.home import DBT_PROJECT_DIR, Home, UserOpsError, write_json
-from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, partition_range
+from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, held, partition_range
 from userops_pipeline.destinations import registry
 
 PUBLISHED_SCHEMAS = ("marts", "exports")
@@ -162,10 +162,7 @@ def build_assets(shop: Shop) -> dg.AssetsDefinition:
         failed = [result for result in results if _has_failed(result)]
         _remember(shop.home, as_of, results)
         if failed:
-            names = ", ".join(result.node.name for result in failed[:5])
-            raise dg.Failure(
-                f"The build failed at {len(failed)} model(s) or test(s): {names}. Nothing is published; yesterday's tables stay."
-            )
+            raise _first_cause(failed)
         crash_point("build:after_dbt")
         handed_over = _handed_over(manifest) if engine.engine() == "spark" else {}
         if handed_over:
@@ -229,7 +226,7 @@ def _refuse_wrong_rules(home: Home, context: dg.AssetExecutionContext) -> None:
         (context.log.debug if problem.is_warning else context.log.error)(str(problem))
     errors = [problem for problem in problems if not problem.is_warning]
     if errors:
-        raise dg.Failure(f"The rules are refused: {errors[0]} ({len(errors)} in all; `userops rules check` lists them).")
+        raise held(f"The rules are refused: {errors[0]} ({len(errors)} in all; `userops rules check` lists them).")
 
 
 def _has_failed(result: Any) -> bool:
@@ -283,6 +280,18 @@ def _run_dbt(home: Home, context: dg.AssetExecutionContext, command: list[str]) 
         if _has_failed(result):
             context.log.error(f"{result.node.resource_type} {result.node.name}: {_without_values(result)}")
     return results
+
+
+def _first_cause(failed: list[Any]) -> dg.Failure:
+    """What failed first, with its file; a model comes before the tests, whose rows it made. Tests alone hold the night, an error fails it."""
+    first = min(failed, key=lambda result: result.node.resource_type != "model")
+    names = [result.node.name for result in failed if result is not first]
+    more = f" And {len(names)} more: {', '.join(names[:5])}." if names else ""
+    is_held = all(str(result.status) == "fail" for result in failed)
+    return (held if is_held else dg.Failure)(
+        f"The {first.node.resource_type} {first.node.name} (dbt_project/{first.node.original_file_path}) "
+        f"{'does not hold' if is_held else 'failed'}: {_without_values(first)}.{more} Nothing is published; yesterday's tables stay."
+    )
 
 
 def _without_values(result: Any) -> str:
