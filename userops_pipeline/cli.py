@@ -151,7 +151,7 @@ def _run(source: str | None, first: date | None, last: date | None, *, waive: tu
     ended = (
         "is published, but not all was done" if finished.has_published else "is not published; what was published before stays as it was"
     )
-    err.print(f"Run {finished.run_id}: {watch.run.nights} {ended}. The first cause:")
+    err.print(f"Run {finished.run_id}: {watch.run.nights} {ended}. The first cause:", soft_wrap=True)
     err.print(f"[red]✗[/] {cause.step}: {cause.sentence}", soft_wrap=True)
     sys.exit(1)
 
