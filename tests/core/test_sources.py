@@ -64,6 +64,7 @@ def test_the_sample_shop_ends_as_its_readme_says(tmp_path: Path) -> None:
         "touches": (49, 48, 0, 1),
         "incentives": (51, 50, 1, 0),
         "consents": (67, 66, 1, 0),
+        "suppressions": (1, 1, 0, 0),  # the opt-out through a message
         "tickets": (12, 11, 1, 0),
         "manual_tags": (8, 7, 1, 0),
     }

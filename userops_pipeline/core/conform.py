@@ -18,10 +18,10 @@ from pathlib import Path
 
 import duckdb
 
-from userops_pipeline.core import contract
+from userops_pipeline.core import addresses, contract, stops
 from userops_pipeline.core.contract import Table
 from userops_pipeline.core.faults import crash_point
-from userops_pipeline.core.fields import email, faults_of, phone, text_name, typed, unprintable
+from userops_pipeline.core.fields import faults_of, text_name, typed, unprintable
 from userops_pipeline.core.home import Home, UserOpsError, write_json
 from userops_pipeline.core.lake import raw_scan
 from userops_pipeline.core.lake_files import ensure_empty_tables, move_into_place, write_partitions
@@ -32,7 +32,7 @@ from userops_pipeline.core.nights import conformed_nights, mark_nights
 from userops_pipeline.core.reach import reach
 from userops_pipeline.core.reading import Reading, date_literal, identifier, quoted
 from userops_pipeline.core.sealing import seal
-from userops_pipeline.core.source import Source
+from userops_pipeline.core.source import Mapping, Source
 
 # Rows of one source that are conformed together: bounds memory and scratch; fewer would cost more statements.
 ROWS_AT_ONCE = 4_000_000
@@ -58,7 +58,7 @@ def conform(home: Home, source: Source, nights: list[date], *, progress: Callabl
     already conformed, where a table skips the keys that earlier nights brought.
 
     Returns:
-        One entry per mapped table and night, in that order.
+        One entry per mapped table and night, in that order, and per night of `suppressions` where the source has a table that may stop contact.
 
     Raises:
         UserOpsError: a mapping is wrong (the sentence names file and column), what a night was made of is gone, or the identity does not hold.
@@ -113,8 +113,11 @@ def _conform_nights(home: Home, source: Source, nights: list[date], progress: Ca
         zone = quoted(source.business_zone)
         connection.execute(f"create macro business_date(t) as cast(timezone({zone}, timezone('UTC', cast(t as timestamp))) as date)")
         connection.execute(f"create macro utc(t) as timezone('UTC', timezone({zone}, cast(t as timestamp)))")
-        connection.execute(f"create macro phone(t) as {phone('cast(t as varchar)', source.phone_prefix)}")
-        connection.execute(f"create macro email(t) as {email('cast(t as varchar)')}")
+        # What is no such address is handed on as it is, so that it is set aside under its own reason.
+        addresses.register(connection)
+        text = "cast(t as varchar)"
+        connection.execute(f"create macro phone(t) as coalesce({addresses.phone_sql(text, source.phone_prefix)}, {text})")
+        connection.execute(f"create macro email(t) as coalesce({addresses.email_sql(text)}, {text})")
         connection.execute("create temp table nights (night date)")
         connection.executemany("insert into nights values (?)", [(night,) for night in nights])
         _open_files(connection, home, source, nights, stack)
@@ -126,8 +129,12 @@ def _conform_nights(home: Home, source: Source, nights: list[date], progress: Ca
             " rows_quarantined bigint, rows_duplicate bigint)"
         )
         written: list[tuple[Path, Path]] = []
-        for number, name in enumerate(source.tables, start=1):
-            progress(f"conform {name} ({number} of {len(source.tables)})")
+        stops.begin(connection)
+        names = [name for name in source.tables if name != stops.STOPS]
+        if set(stops.SPEAKING) & source.tables.keys():
+            names.append(stops.STOPS)
+        for number, name in enumerate(names, start=1):
+            progress(f"conform {name} ({number} of {len(names)})")
             written += _conform_table(connection, source, contract.tables()[name], home, scratch)
         written += write_partitions(connection, "accounting", home.accounting, source.name, scratch / "accounting", "table_name")
         rows = connection.execute("select * from accounting").fetchall()
@@ -169,6 +176,13 @@ def _label(manifest: Manifest) -> str:
 
 def _map(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) -> None:
     """`mapped`: the mapping's rows of these nights as text in contract columns, with `_version` where it says which record is newer."""
+    if table.name not in source.tables:
+        columns = ", ".join(f"cast(null as varchar) as {identifier(column.name)}" for column in table.columns)
+        connection.execute(
+            f"create temp table mapped as select {columns}, cast(null as varchar) as _file, cast(null as bigint) as _row, null as _version, "
+            "cast(null as date) as _night, cast(null as bigint) as _id where false"
+        )
+        return
     place = f"{source.name}/{table.name}.sql"
     sql = checked_sql(source, table.name)
     try:
@@ -191,12 +205,16 @@ def _map(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) ->
         for column in table.columns
     )
     version = "_version" if "_version" in described else "null"
-    first = date_literal(source.first_night)
+    # A daily file's record arrived in the night of its file, whatever the mapping makes of a date in it; a record of an archive in the
+    # night the mapping says, or, where that cannot be read or never comes, in the first or last one: no record is in no night.
+    first, last = date_literal(source.first_night), date_literal(source.last_night or date.max)
+    stated = f"least(greatest(coalesce(try_cast(_night as date), {first}), {first}), {last})"
+    night = f"case when _file like '____-__-__/%' then greatest(coalesce(try_cast(left(_file, 10) as date), {first}), {first}) else {stated} end"
     try:
         connection.execute(
             f"create temp table mapped as select *, row_number() over () as _id from ("
             f"select {columns}, _file, cast(_row as bigint) as _row, {version} as _version, "
-            f"greatest(coalesce(try_cast(_night as date), {first}), {first}) as _night from ({sql}) as mapping"
+            f"{night} as _night from ({sql}) as mapping"
             ") where _night in (select night from nights)"
         )
         (mapped,) = connection.execute(f"select count(*) from ({sql}) as mapping").fetchone() or (0,)
@@ -225,13 +243,17 @@ def _conform_table(
     _know_again(connection, home, source, table)
     _tell_copies_apart(connection, source, table)
     _divide(connection, source, table)
+    if table.name in stops.SPEAKING:
+        stops.listen(connection, table.name)
+    if table.name == stops.STOPS:
+        stops.write_down(connection, source)
     _count(connection, source, table)
     order = f"{_listed(table.key)}, source_file, source_row"
     written = write_partitions(connection, "kept", home.raw / table.name, source.name, scratch / f"{table.name}.kept", order)
     aside = home.quarantine / table.name, source.name, scratch / f"{table.name}.aside"
     written += write_partitions(connection, "aside", *aside, "source_file, source_row")
-    for name in ("mapped", "judged", "known", "repeated", "winner", "verdicts", "kept", "aside"):
-        connection.execute(f"drop table {name}")
+    for name in ("mapped", "judged", "known", "repeated", "winner", "verdicts", "kept", "aside", "found"):
+        connection.execute(f"drop table if exists {name}")
     return written
 
 
@@ -247,6 +269,10 @@ def _judge(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) 
         f"when {condition} then {quoted(column.name + '|' + reason)}" for column in table.columns for condition, reason in faults_of(column)
     )
     row_faults = " ".join(f"when not coalesce({check.sql}, false) then {quoted('|' + check.reason)}" for check in table.check)
+    # An address whose channel cannot be told may be one of a channel where it stands as it is written.
+    point = next((identifier(text_name(column)) for column in table.columns if column.format == "contact_point"), None)
+    as_text = addresses.text_sql(point) if point else ""
+    other_reading = f", case when channel is null then nullif({as_text}, contact_point) end as _other_reading" if point else ""
     # The first night brings whatever history the shop has, so nothing is late on it.
     late = f"_night > {date_literal(source.first_night)} and {identifier(table.at)} < _late_before" if table.at else "false"
     late_reason = f"{table.at}|late: arrived more than {table.lateness} nights after its date"
@@ -254,7 +280,7 @@ def _judge(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) 
         f"""
         create temp table judged as
         select {_listed(_names(table))}, _file, _row, _version, _night, _id, fault,
-            case when fault is not null then json_object({record}) end as _record
+            case when fault is not null then json_object({record}) end as _record{other_reading}
         from (
             select v.*, case {faults} {unprintable(table)} {row_faults} when {late} then {quoted(late_reason)} end as fault
             from (
@@ -271,7 +297,7 @@ def _judge(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) 
 def _know_again(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, table: Table) -> None:
     """`known`: the rows whose key an earlier night brought, where the source says that such rows are to be skipped."""
     connection.execute("create temp table known (_id bigint)")
-    if source.tables[table.name].known_keys != "skip":
+    if _rules(source, table).known_keys != "skip":
         return
     key = _listed(table.key)
     connection.execute(
@@ -298,11 +324,16 @@ def _know_again(connection: duckdb.DuckDBPyConnection, home: Home, source: Sourc
 def _tell_copies_apart(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) -> None:
     """`verdicts`: of every row whose key stands twice in a night, whether it is kept, a duplicate or in conflict; a known row is a duplicate.
 
-    Of one key the newest version wins, and where the mapping states none, the greatest content: never the place in a file, so that a
+    Of one key the strictest word wins, then the newest version, and where the mapping states none, the greatest content: never the place in a file, so that a
     delivery means the same in any order and any number of files. Equal content is one row. What has no verdict is kept.
     """
     names, keys = _names(table), ("_night", *table.key)
-    rules = source.tables[table.name]
+    rules = _rules(source, table)
+    strictest = "".join(
+        f"list_position([{', '.join(map(quoted, column.only))}], j.{identifier(column.name)}), "
+        for column in table.columns
+        if column.strictest
+    )
     new = "(select * from judged anti join known using (_id))" if rules.known_keys == "skip" else "judged"
     connection.execute(
         f"""
@@ -314,7 +345,7 @@ def _tell_copies_apart(connection: duckdb.DuckDBPyConnection, source: Source, ta
             row_number() over (partition by j._night, {_listed(names, "j")} order by j._file, j._row, j._id) as copy,
             row_number() over (
                 partition by {_listed(keys, "j")}
-                order by j._version desc nulls last, {", ".join(f"j.{identifier(name)} desc nulls last" for name in names)}
+                order by {strictest}j._version desc nulls last, {", ".join(f"j.{identifier(name)} desc nulls last" for name in names)}
             ) as newer
         from {new} as j
         join again as a on {_same(keys, "j", "a")}
@@ -349,7 +380,7 @@ def _divide(connection: duckdb.DuckDBPyConnection, source: Source, table: Table)
     names = _names(table)
     lineage = f"_night as arrived_on, {quoted(source.name)} as source_name, _file as source_file, _row as source_row"
     kept_columns = [identifier(name) for name in names]
-    if source.tables[table.name].exact_duplicates == "keep":
+    if _rules(source, table).exact_duplicates == "keep":
         first = identifier(table.key[0])
         kept_columns[names.index(table.key[0])] = f"case when copy > 1 then {first} || '~' || copy else {first} end as {first}"
     record = ", ".join(f"{quoted(name)}, {identifier(name)}" for name in names)
@@ -369,7 +400,7 @@ def _divide(connection: duckdb.DuckDBPyConnection, source: Source, table: Table)
         from (
             select * exclude (fault), fault from judged where fault is not null
             union all
-            select j.* exclude (fault), {quoted("|conflict: a newer record of this delivery has the same key and other content")} as fault
+            select j.* exclude (fault), {quoted("|conflict: a newer or stricter record of this delivery has the same key and other content")} as fault
             from judged as j join verdicts as v using (_id) where v.verdict = 'conflict'
         )
         """
@@ -378,13 +409,14 @@ def _divide(connection: duckdb.DuckDBPyConnection, source: Source, table: Table)
 
 def _count(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) -> None:
     """Into `accounting` the rows that came in and what became of them, into `night_hash` the content of those kept; a row per night."""
+    arrived = "select _night as night from mapped" + (" union all select arrived_on from found" if table.name == stops.STOPS else "")
     connection.execute(
         f"""
         insert into accounting
         select {quoted(source.name)}, {quoted(table.name)}, n.night,
             coalesce(i.c, 0), coalesce(k.c, 0), coalesce(q.c, 0), coalesce(d.c, 0)
         from nights as n
-        left join (select _night as night, count(*) as c from mapped group by 1) as i using (night)
+        left join (select night, count(*) as c from ({arrived}) group by 1) as i using (night)
         left join (select arrived_on as night, count(*) as c from kept group by 1) as k using (night)
         left join (select arrived_on as night, count(*) as c from aside group by 1) as q using (night)
         left join (
@@ -397,6 +429,11 @@ def _count(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) 
         f"insert into night_hash select {quoted(table.name)}, arrived_on, count(*), "
         f"cast(bit_xor(hash({_listed(_names(table))}, source_file, source_row)) as varchar) from kept group by arrived_on"
     )
+
+
+def _rules(source: Source, table: Table) -> Mapping:
+    """How the source fills a table; one that only conform adds rows to is filled like any other."""
+    return source.tables.get(table.name, Mapping())
 
 
 def _names(table: Table) -> list[str]:

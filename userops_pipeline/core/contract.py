@@ -51,7 +51,9 @@ class Column(BaseModel):
     sensitive: bool = False
     refers: str | None = None
     known: tuple[str, ...] = ()
-    format: Literal["phone", "email"] | None = None
+    only: tuple[str, ...] = ()
+    strictest: bool = False
+    format: Literal["phone", "email", "contact_point"] | None = None
     restates: bool = False
     min: str | int | float | None = None
     max: str | int | float | None = None

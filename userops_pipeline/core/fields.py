@@ -6,6 +6,9 @@ Must not touch a file or a database, nor know a whole table's rows: conform does
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from userops_pipeline.core.addresses import EMAIL_CHANNELS, PHONE_CHANNELS, email_sql, normal_sql, phone_sql, word_sql
 from userops_pipeline.core.contract import Column, Table
 from userops_pipeline.core.reading import identifier, quoted
 from userops_pipeline.core.source import Source
@@ -19,6 +22,8 @@ DECIMAL_TEXT = r"[+-]?\d+(\.\d+)?"
 UNPRINTABLE = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F\x{202A}-\x{202E}\x{2066}-\x{2069}]"
 PLACEHOLDERS_BEFORE = "1990-01-01"
 TRUE_WORDS = "'true', 't', '1', 'yes', 'y'"
+NO_EMAIL = "not an e-mail address"
+NO_PHONE = "not a phone number with country (E.164)"
 FALSE_WORDS = "'false', 'f', '0', 'no', 'n'"
 
 
@@ -27,9 +32,13 @@ def typed(column: Column, source: Source) -> str:
     text = f"t.{identifier(column.name)}"
     match column.type:
         case "text" if column.format == "email":
-            return email(text)
+            return email_sql(text)
         case "text" if column.format == "phone":
-            return phone(text, source.phone_prefix)
+            return phone_sql(text, source.phone_prefix)
+        case "text" if column.format == "contact_point":
+            return normal_sql(word_sql("t.channel"), text, source.phone_prefix)
+        case "text" if column.only:
+            return f"case when {word_sql(text)} in ({_listed(column.only)}) then {word_sql(text)} end"
         case "text":
             return text
         case "integer":
@@ -53,6 +62,7 @@ def typed(column: Column, source: Source) -> str:
 def faults_of(column: Column) -> list[tuple[str, str]]:
     """(condition, reason) pairs under which a value is refused, in order; over the typed value, its text beside it and `_night_ends_at`."""
     value, text = identifier(column.name), identifier(text_name(column))
+    unread = f"{text} is not null and {value} is null"
     faults: list[tuple[str, str]] = []
     if column.required:
         faults.append((f"{text} is null", "required, but missing"))
@@ -62,22 +72,28 @@ def faults_of(column: Column) -> list[tuple[str, str]]:
 
     match column.type:
         case "text" if column.format == "email":
-            faults.append((f"not regexp_full_match({value}, '[^@\\s]+@[^@\\s]+\\.[^@\\s]+')", "not an e-mail address"))
+            faults.append((unread, NO_EMAIL))
         case "text" if column.format == "phone":
-            faults.append((f"not regexp_full_match({value}, '\\+[1-9][0-9]{{6,14}}')", "not a phone number with country (E.164)"))
+            faults.append((unread, NO_PHONE))
+        case "text" if column.format == "contact_point":
+            faults.append((f"{unread} and channel in ({_listed(EMAIL_CHANNELS)})", NO_EMAIL))
+            faults.append((f"{unread} and channel in ({_listed(PHONE_CHANNELS)})", NO_PHONE))
+            faults.append((unread, "not an address"))
+        case "text" if column.only:
+            faults.append((unread, f"not one of {', '.join(column.only)}"))
         case "integer":
             unless(r"[+-]?\d{1,18}", "not a whole number")
         case "money" | "number" | "share":
             unless(DECIMAL_TEXT, "not a plain decimal number (1234.50)")
-            faults.append((f"{text} is not null and {value} is null", "too large"))
+            faults.append((unread, "too large"))
         case "timestamp":
             unless(ISO_TIMESTAMP, "not an ISO 8601 time (2026-01-31 13:45:00)")
-            faults.append((f"{text} is not null and {value} is null", "no such time"))
+            faults.append((unread, "no such time"))
             faults.append((f"{value} < timestamp '{PLACEHOLDERS_BEFORE}'", f"a time before {PLACEHOLDERS_BEFORE} is a placeholder"))
             faults.append((f"{value} >= _night_ends_at", "lies after the night it arrived in"))
         case "date":
             unless(ISO_DATE + r"( 00:00:00)?", "not an ISO 8601 date (2026-01-31)")
-            faults.append((f"{text} is not null and {value} is null", "no such date"))
+            faults.append((unread, "no such date"))
             faults.append(
                 (f"{value} not between date '1900-01-02' and date '2199-12-31'", "a date outside 1900-01-02..2199-12-31 is a placeholder")
             )
@@ -96,8 +112,11 @@ def text_name(column: Column) -> str:
 
 
 def unprintable(table: Table) -> str:
-    """A `when` for text that hides something: one look at all text columns together, a second only where it finds something."""
-    columns = [column for column in table.columns if column.type == "text"]
+    """A `when` for text that hides something: one look at all text columns together, a second only where it finds something.
+
+    Addresses and words of a closed list hide nothing: what cannot be seen is no part of them.
+    """
+    columns = [column for column in table.columns if column.type == "text" and not column.format and not column.only]
     together = ", ".join(identifier(text_name(column)) for column in columns)
     which = " ".join(
         f"when regexp_matches({identifier(text_name(column))}, {quoted(UNPRINTABLE)}) "
@@ -111,17 +130,5 @@ def _bound(column: Column, bound: str | int | float) -> str:
     return f"date {quoted(str(bound))}" if column.type == "date" else str(bound)
 
 
-def email(text: str) -> str:
-    """An e-mail address as it is compared: composed characters, lower case, no space around."""
-    return f"nfc_normalize(lower(trim({text})))"
-
-
-def phone(text: str, prefix: str | None) -> str:
-    """A phone number with its full-width digits, spaces and brackets removed, `00` read as `+`, the shop's country added where none is."""
-    plain = f"regexp_replace(translate({text}, '０１２３４５６７８９＋', '0123456789+'), '[\\s().\\-]', '', 'g')"
-    international = f"regexp_replace({plain}, '^00', '+')"
-    if prefix is None:
-        return international
-    return (
-        f"case when {international} like '+%' then {international} else {quoted(prefix)} || regexp_replace({international}, '^0', '') end"
-    )
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(map(quoted, words))

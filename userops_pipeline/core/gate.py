@@ -99,15 +99,15 @@ def expectations(sources: Iterable[Source]) -> list[Expectation]:
                     )
                     for prefix, source in fillers
                 ]
-            if column.known:
+            if column.known or column.only:
                 found.append(
                     Expectation(
                         name,
                         f"{column.name}_is_known",
-                        f"{column.name} is one of {', '.join(column.known)}",
+                        f"{column.name} is one of {', '.join(column.known or column.only)}",
                         "ExpectColumnValuesToBeInSet",
-                        {"column": column.name, "value_set": list(column.known)},
-                        severity="warning",
+                        {"column": column.name, "value_set": list(column.known or column.only)},
+                        severity="warning" if column.known else "error",
                     )
                 )
             if column.type in ("money", "number", "share", "integer") and column.min is not None:

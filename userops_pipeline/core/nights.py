@@ -6,17 +6,24 @@ Must not open a Parquet file or a database: conform hands in what it counted.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from importlib.metadata import version
+from pathlib import Path
 
 from userops_pipeline.core import contract
 from userops_pipeline.core.home import Home, write_json
 from userops_pipeline.core.lake_proof import Files, files_of, landed
 from userops_pipeline.core.landing import manifests
 from userops_pipeline.core.source import Source
+
+# What decides how a landed record is read.
+TYPING_MODULES = ("addresses", "conform", "fields", "stops")
+TYPING_LIBRARIES = ("email-validator", "idna", "phonenumbers")
 
 
 @dataclass(frozen=True)
@@ -49,13 +56,25 @@ def mark_nights(home: Home, source: Source, nights: list[date], contents: Mappin
 
 
 def config_hash(home: Home, source: Source) -> str:
-    """Changes when what every night is conformed from changes: the source's own files, the contract, or an archive, which holds all nights."""
+    """Changes when what every night is conformed from changes.
+
+    That is the source's own files, the contract, an archive, which holds all nights, and the code and libraries that type a row: one half
+    of a lake read by an older version would write addresses differently from the other.
+    """
     archives = [
         manifest.sha256 for name, file in source.files.items() if not file.daily for _, manifest in manifests(home, source, name, None)
     ]
-    return hashlib.sha256(source.config_hash().encode() + contract.CONTRACT_FILE.read_bytes() + " ".join(archives).encode()).hexdigest()[
-        :16
-    ]
+    return hashlib.sha256(source.config_hash().encode() + _typing_hash() + " ".join(archives).encode()).hexdigest()[:16]
+
+
+@functools.cache
+def _typing_hash() -> bytes:
+    digest = hashlib.sha256(contract.CONTRACT_FILE.read_bytes())
+    for module in TYPING_MODULES:
+        digest.update(Path(__file__).with_name(f"{module}.py").read_bytes())
+    for library in TYPING_LIBRARIES:
+        digest.update(f"{library} {version(library)}".encode())
+    return digest.digest()
 
 
 def conformed_nights(home: Home, source: str | None = None) -> list[Night]:

@@ -247,6 +247,11 @@ def load_source(name_or_folder: str) -> Source:
             raise UserOpsError(f"{source.name}/source.yml names the table {table}, but {source.name}/{table}.sql is missing.")
         if mapping.each is not None and mapping.each not in source.files:
             raise UserOpsError(f"{source.name}/source.yml: tables.{table}.each names no file of this source: {mapping.each!r}.")
+        if mapping.known_keys == "skip" and table in ("consents", "suppressions", "touches"):
+            raise UserOpsError(
+                f"{source.name}/source.yml: tables.{table}.known_keys: skip would leave out who withdraws under a known key; "
+                "remove it, a newer version counts by itself."
+            )
     for path in source.folder.glob("*.sql"):
         if path.stem not in source.tables:
             raise UserOpsError(f"{source.name}/{path.name} is not listed under tables in source.yml; list it or remove it.")

@@ -74,5 +74,5 @@ def community(rulebook: Rulebook, typist: Typist) -> Iterator[Problem]:
         yield from at_least(experts, "rules", 1, window_days=experts.window_days, least_score=experts.least_score)
         yield from at_least(experts, "rules", 0, least_audience=experts.least_audience)
         yield from _weights(experts, "rules", "weights", experts.weights, WEIGHED["experts"])
-        yield from choice(experts, "rules", "channel", experts.channel, consents.column("channel").known)
-        yield from choice(experts, "rules", "purpose", experts.purpose, consents.column("purpose").known)
+        yield from choice(experts, "rules", "channel", experts.channel, consents.column("channel").only)
+        yield from choice(experts, "rules", "purpose", experts.purpose, consents.column("purpose").only)

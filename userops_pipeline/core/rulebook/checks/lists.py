@@ -135,8 +135,8 @@ def lists(rulebook: Rulebook, known_tools: Collection[str]) -> Iterator[Problem]
         yield from _one_of(each, "segment", each.segment, segments)
         yield from _one_of(each, "mode", each.mode, MODES)
         yield from _one_of(each, "match_key", each.match_key, MATCH_KEYS)
-        yield from _one_of(each, "channel", each.channel, consents.column("channel").known)
-        yield from _one_of(each, "purpose", each.purpose, consents.column("purpose").known)
+        yield from _one_of(each, "channel", each.channel, consents.column("channel").only)
+        yield from _one_of(each, "purpose", each.purpose, consents.column("purpose").only)
         for tool_field, column in each.fields.items():
             if column not in fields:
                 yield refuse(
