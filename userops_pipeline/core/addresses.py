@@ -9,11 +9,14 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
+from typing import Any
 from urllib.parse import unquote
 
 import duckdb
 import email_validator
 import phonenumbers
+from duckdb.func import FunctionNullHandling
+from duckdb.sqltypes import VARCHAR
 from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumberFormat, ValidationResult
 
 from userops_pipeline.core.reading import quoted
@@ -203,6 +206,7 @@ def _plain_national(code: int) -> tuple[re.Pattern[str], re.Pattern[str], tuple[
         return None
     metadata = _metadata(region)
     whole = metadata.general_desc
+    assert whole is not None, region
     lengths = tuple(length for length in whole.possible_length if length not in whole.possible_length_local_only)
     return (
         re.compile(metadata.national_prefix_for_parsing or "(?!)"),
@@ -235,8 +239,8 @@ def register(connection: duckdb.DuckDBPyConnection) -> None:
         ("userops_clean", lambda text: None if text is None else clean(text) or None),
         ("userops_word", word),
     ):
-        arguments = ["VARCHAR"] * function.__code__.co_argcount
-        connection.create_function(name, function, arguments, "VARCHAR", null_handling="special")  # pyright: ignore[reportArgumentType]
+        arguments: list[Any] = [VARCHAR] * function.__code__.co_argcount
+        connection.create_function(name, function, arguments, VARCHAR, null_handling=FunctionNullHandling.SPECIAL)
 
 
 def email_sql(text: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import duckdb
 
-from userops_pipeline.core import contract
+from userops_pipeline.core import contract, stops
 from userops_pipeline.core.contract import Table
 from userops_pipeline.core.home import Home
 from userops_pipeline.core.lake import accounting_scan, raw_scan
@@ -223,7 +223,11 @@ def _prepare_table(connection: duckdb.DuckDBPyConnection, home: Home, table: Tab
         joins.append(
             f"left join (select distinct {parent_key} as k from {raw_scan(home, parent)}) as {alias} on t.{column.name} = {alias}.k"
         )
-        columns.append(f"case when t.{column.name} is null then null when {alias}.k is null then 0 else 1 end as {column.name}_resolves")
+        # What conform found elsewhere may name nobody: the row it stands in is judged there.
+        silent = f" or ({stops.IS_FOUND})" if table.name == stops.STOPS else ""
+        columns.append(
+            f"case when t.{column.name} is null{silent} then null when {alias}.k is null then 0 else 1 end as {column.name}_resolves"
+        )
     key = ", ".join(f"t.{identifier(name)}" for name in table.key)
     connection.execute(
         f"create table {table.name} as select t.source_name, {', '.join(columns)}, count(*) over (partition by t.arrived_on, t.source_name, {key}) as key_copies "

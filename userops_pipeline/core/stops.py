@@ -15,6 +15,7 @@ from userops_pipeline.core.reading import identifier, quoted
 from userops_pipeline.core.source import Source
 
 STOPS = "suppressions"
+IS_FOUND = "starts_with(t.suppression_id, t.source_name || ':')"  # of a row `t`: conform found it, no mapping brought it
 # Tables whose rows may stop contact; the table of stops itself comes last, when everything else was looked at.
 SPEAKING = ("consents", "touches", STOPS)
 # What a message was answered with, and the reason it is a stop for.
