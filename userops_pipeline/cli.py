@@ -388,6 +388,58 @@ def deliver(lists: tuple[str, ...], dry_run: bool, allow_removals: tuple[str, ..
         sys.exit(1)
 
 
+@main.command()
+@click.option("--user", "users", multiple=True, metavar="ID", help="The shop's own id of a user; may be given again.")
+@click.option("--address", "addresses", multiple=True, metavar="ADDRESS", help="An e-mail address, phone number or other contact point.")
+@click.option(
+    "--file", "file", type=click.Path(path_type=Path, dir_okay=False), help="CSV file with the column user_id or address, or both."
+)
+@click.option("--dry-run", is_flag=True, help="Only say how much is meant.")
+@click.option("--lift", is_flag=True, help="Forget that exactly these were erased, for somebody who signs up anew.")
+@_source_option
+@_speaks_plainly
+def erase(users: tuple[str, ...], addresses: tuple[str, ...], file: Path | None, dry_run: bool, lift: bool, source: str | None) -> None:
+    """Take people out of everything the home holds, tell the tools, and keep late files from bringing them back."""
+    from userops_pipeline.core import erasure
+    from userops_pipeline.defs import erase as room
+
+    request = erasure.Request.of(users, addresses, file)
+    shop = _shop(source)
+    if lift:
+        with shop.home.writer_lock("erase"):
+            lifted = erasure.forgive(shop.home, shop.sources, request)
+        out.print(f"{lifted} tombstones lifted; what arrives of them from now on is kept.")
+        return
+    if dry_run:
+        out.print(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in room.preview(shop, request).items()))
+        return
+    done = room.erase(shop, request, _rebuild_published, lambda line: err.print(f"    {line}"))
+    _table(
+        "What left the lake",
+        ["table", "night", "rows", "amount"],
+        [(table, str(night), str(rows), "" if amount is None else str(amount)) for table, night, rows, amount in done.left],
+    )
+    counts = done.counts | done.places
+    out.print(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items()), soft_wrap=True)
+    for sentence in done.open:
+        err.print(f"[red]✗[/] {sentence}", soft_wrap=True)
+    if done.open:
+        sys.exit(1)
+    out.print("[green]✓[/] erased; a copy in a backup, at the sender or in a tool's own history is for you to see to")
+
+
+def _rebuild_published(shop: Any) -> list[str]:
+    """Run the published night anew from the lake, sending nothing; the sentences of what failed."""
+    from userops_pipeline.core import generations
+    from userops_pipeline.definitions import build_definitions
+    from userops_pipeline.defs.automation import run_nights
+
+    current = generations.current(shop.home)
+    assert current is not None
+    finished = run_nights(build_definitions(shop), shop, current.as_of, current.as_of, full_refresh=True, dry_run=True)
+    return [f"{failed.step}: {failed.sentence}" for failed in finished.failures]
+
+
 @main.group()
 def quarantine() -> None:
     """Rows set aside because a value was not what the contract says."""

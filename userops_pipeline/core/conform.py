@@ -22,6 +22,7 @@ from userops_pipeline.core import addresses, contract, stops
 from userops_pipeline.core.contract import Table
 from userops_pipeline.core.faults import crash_point
 from userops_pipeline.core.fields import faults_of, text_name, typed, unprintable
+from userops_pipeline.core.forget import forget, settle
 from userops_pipeline.core.home import Home, UserOpsError, write_json
 from userops_pipeline.core.lake import raw_scan
 from userops_pipeline.core.lake_files import ensure_empty_tables, move_into_place, write_partitions
@@ -33,6 +34,7 @@ from userops_pipeline.core.reach import reach
 from userops_pipeline.core.reading import Reading, date_literal, identifier, quoted
 from userops_pipeline.core.sealing import seal
 from userops_pipeline.core.source import Mapping, Source
+from userops_pipeline.core.tombstones import Tombstones
 
 # Rows of one source that are conformed together: bounds memory and scratch; fewer would cost more statements.
 ROWS_AT_ONCE = 4_000_000
@@ -71,6 +73,7 @@ def conform(home: Home, source: Source, nights: list[date], *, progress: Callabl
     if any(mapping.known_keys == "skip" for mapping in source.tables.values()):
         # What a night brings decides what is known on every later one.
         nights = sorted({*nights, *(known.night for known in conformed_nights(home, source.name) if known.night > min(nights))})
+    settle(home, source, nights)
     before = {known.night: known.landed for known in conformed_nights(home, source.name)}
     refuse_other_landing(home, source, nights, before)
     write_json(pending, [night.isoformat() for night in nights])
@@ -100,7 +103,9 @@ def _groups(home: Home, source: Source, nights: list[date]) -> Iterator[list[dat
     yield group
 
 
-def _conform_nights(home: Home, source: Source, nights: list[date], progress: Callable[[str], None]) -> list[Accounting]:
+def _conform_nights(
+    home: Home, source: Source, nights: list[date], progress: Callable[[str], None], *, again: bool = False
+) -> list[Accounting]:
     """Rebuild these nights together: their files are in place, then their manifests, when this returns."""
     with ExitStack() as stack:
         connection = stack.enter_context(duckdb.connect())
@@ -123,6 +128,10 @@ def _conform_nights(home: Home, source: Source, nights: list[date], progress: Ca
         _open_files(connection, home, source, nights, stack)
         # From here on it runs mappings. Files are written by one thread, so threads stay to be set.
         seal(connection, home.landing / source.name, home.raw, scratch, changeable=("threads",))
+        if erased := forget(connection, home, source, nights, again=again):
+            progress(f"{erased} records of erased people were taken out of landing")
+            connection.close()
+            return _conform_nights(home, source, nights, progress, again=True)
         connection.execute(
             "create temp table night_hash (table_name varchar, arrived_on date, kept bigint, content varchar);"
             "create temp table accounting (source_name varchar, table_name varchar, arrived_on date, rows_in bigint, rows_kept bigint,"
@@ -244,7 +253,7 @@ def _conform_table(
     _tell_copies_apart(connection, source, table)
     _divide(connection, source, table)
     if table.name in stops.SPEAKING:
-        stops.listen(connection, table.name)
+        stops.listen(connection, table.name, Tombstones.of(home))
     if table.name == stops.STOPS:
         stops.write_down(connection, source)
     _count(connection, source, table)

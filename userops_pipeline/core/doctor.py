@@ -17,6 +17,7 @@ from typing import Literal
 import duckdb
 
 from userops_pipeline.core import alerts, generations, runs, watch
+from userops_pipeline.core.erasure import unfinished
 from userops_pipeline.core.generation_files import GenerationError
 from userops_pipeline.core.generations import Finding
 from userops_pipeline.core.home import Home, UserOpsError
@@ -117,7 +118,9 @@ def _generations(home: Home) -> _Seen:
 
 
 def _deliveries(home: Home) -> _Seen:
-    """Refused files, rows set aside tonight and before, and a conform that died."""
+    """Refused files, rows set aside tonight and before, and a conform or an erasure that died."""
+    for sentence in unfinished(home):
+        yield "error", sentence
     for file in refused(home):
         yield "error", f"A delivered file is refused: {file['reason']}"
     for path in home.nights.glob("*.pending.json"):

@@ -343,6 +343,20 @@ def _retire(home: Home, keep: int) -> None:
             shutil.rmtree(retired)
 
 
+def remove_others(home: Home) -> int:
+    """Delete every generation but the current one, and what killed publishes left, whatever their age; returns how many.
+
+    Readers of an older one see what they had open to the end of their connection, as the system keeps a file that is open.
+    """
+    _sweep(home)
+    others = [path for path in _directories(home) if path != _linked(home)]
+    for path in others:
+        retired = path.with_name(f".retired-{path.name}")
+        os.rename(path, retired)
+        shutil.rmtree(retired)
+    return len(others)
+
+
 # ---- reading, rolling back, examining -----------------------------------------------------------------------------------------------
 
 

@@ -95,6 +95,11 @@ class Home:
         return self.root / "exports"
 
     @property
+    def erasures(self) -> Path:
+        """What is left of erased people: a key, keyed hashes and one journal per erasure; outside the lake, and never the person."""
+        return self.root / "erasures"
+
+    @property
     def dagster(self) -> Path:
         return self.root / "dagster"
 

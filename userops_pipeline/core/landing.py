@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from userops_pipeline.core.home import Home, sha256_of, write_json
 from userops_pipeline.core.reading import FileRefused, Reading, check_sidecar
 from userops_pipeline.core.source import Source
+from userops_pipeline.core.tombstones import Tombstones
 
 # An archive holds every night at once, so its landing folder is named for none.
 ARCHIVE = "archive"
@@ -40,6 +41,14 @@ class Manifest(BaseModel):
     rows: int
     encoding: str
     format: str
+    delivered_sha256: str = ""  # where records of erased people were taken out, so that the delivery is known again
+    erased: int = 0  # records taken out
+    compared_with: str = ""  # the tombstones whose people are not in it
+
+    @property
+    def delivered(self) -> str:
+        """The hash of the file as it was delivered."""
+        return self.delivered_sha256 or self.sha256
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,11 @@ def manifests(home: Home, source: Source, file: str, night: date | None) -> list
         manifest = Manifest.model_validate_json(path.read_text(encoding="utf-8"))
         found.append((folder / manifest.name, manifest))
     return found
+
+
+def manifest_path(path: Path) -> Path:
+    """Where the manifest of a landed file lies."""
+    return path.with_name(f"{path.name}.manifest.json")
 
 
 def land(
@@ -108,10 +122,10 @@ def _land_one(
     digest = sha256_of(path)
     size = path.stat().st_size
     before = known.get(path.name)
-    if before is not None and before.sha256 == digest:
+    if before is not None and before.delivered == digest:
         _forget_refusal(home, source, file_name, path.name, night)
         return Landed(path.name, file_name, night, "seen", before.rows, before.bytes)
-    twin = next((other for other in known.values() if other.sha256 == digest), None)
+    twin = next((other for other in known.values() if other.delivered == digest), None)
     if twin is not None:
         _forget_refusal(home, source, file_name, path.name, night)
         return Landed(
@@ -152,7 +166,7 @@ def _land_one(
         encoding=file.encoding,
         format=file.format,
     )
-    write_json(folder / f"{path.name}.manifest.json", manifest.model_dump(mode="json"))
+    write_json(manifest_path(folder / path.name), manifest.model_dump(mode="json"))
     _forget_refusal(home, source, file_name, path.name, night)
     return Landed(path.name, file_name, night, "landed" if before is None else "replaced", reading.rows, size, "; ".join(reading.notices))
 
@@ -164,10 +178,13 @@ def _refusal_folder(home: Home, source: Source, file_name: str, night: date | No
 def _refuse(home: Home, source: Source, file_name: str, path: Path, night: date | None, sentence: str) -> Landed:
     folder = _refusal_folder(home, source, file_name, night)
     folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f".{path.name}.part"
-    shutil.copyfile(path, part)
-    part.chmod(0o600)
-    os.replace(part, folder / path.name)
+    if Tombstones.of(home):
+        (folder / path.name).unlink(missing_ok=True)  # nobody can tell whether an erased person stands in a file that cannot be read
+    else:
+        part = folder / f".{path.name}.part"
+        shutil.copyfile(path, part)
+        part.chmod(0o600)
+        os.replace(part, folder / path.name)
     write_json(folder / f"{path.name}.reason.json", {"name": path.name, "file": file_name, "night": night, "reason": sentence})
     return Landed(path.name, file_name, night, "refused", bytes=path.stat().st_size, sentence=sentence)
 

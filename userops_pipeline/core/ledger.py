@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -270,6 +270,27 @@ class Ledger:
             "update batches set state = ?, error_class = coalesce(?, error_class), ended_at = ?, payload = null where key = ?",
             [state, error_class, _now(), batch.key],
         )
+
+    def forget(self, is_erased: Callable[[str], bool]) -> int:
+        """Delete what names an erased person and nobody needs any more; returns how many rows.
+
+        A member stays until the tool has acknowledged the removal, because only this row says whom to remove, and so do a batch whose outcome
+        is open and what failed of it; what was planned and never tried goes. The file is then written anew, so that no page of it keeps what
+        was deleted.
+        """
+        with self._transaction() as con:
+            held = {(name, value) for name, value in con.execute("select list, match_value from members") if is_erased(value)}
+            dead = [row for row in con.execute("select list, match_value from dead_rows") if is_erased(row[1]) and row not in held]
+            con.executemany("delete from dead_rows where list = ? and match_value = ?", dead)
+            planned = [
+                (key,)
+                for key, payload in con.execute("select key, payload from batches where state = 'planned' and payload is not null")
+                if any(is_erased(value) for value, *_ in json.loads(payload))
+            ]
+            con.executemany("delete from batches where key = ?", planned)
+        self._con.execute("vacuum")
+        self._con.execute("pragma wal_checkpoint(truncate)")
+        return len(dead) + len(planned)
 
     def states(self) -> list[ListState]:
         """One state per list ever delivered, by name."""

@@ -133,6 +133,34 @@ def checked_sql(source: Source, table: str) -> str:
     return _bare(sql) + "\n"
 
 
+def columns_behind(source: Source, table: str, names: frozenset[str]) -> set[str]:
+    """The columns of files, in lower case, that a mapping passes on as one of these contract columns: alone, or as all that an expression reads."""
+
+    def columns(node: Any) -> Iterator[str]:
+        if isinstance(node, list):
+            for part in node:
+                yield from columns(part)
+        elif isinstance(node, dict):
+            if node.get("class") == "COLUMN_REF":
+                yield str(node["column_names"][-1]).lower()
+            for part in node.values():
+                yield from columns(part)
+
+    def named(node: Any) -> Iterator[str]:
+        if isinstance(node, list):
+            for part in node:
+                yield from named(part)
+        elif isinstance(node, dict):
+            for entry in node.get("select_list", ()):
+                behind = set(columns(entry))
+                if len(behind) == 1 and (entry.get("alias") or next(iter(behind))).lower() in names:
+                    yield from behind
+            for part in node.values():
+                yield from named(part)
+
+    return set(named(_tree(f"{source.name}/{table}.sql", _bare(source.mapping_sql(table)))))
+
+
 def _bare(sql: str) -> str:
     return sql.strip().rstrip(";").rstrip()
 

@@ -13,6 +13,7 @@ from userops_pipeline.core.addresses import clean_sql
 from userops_pipeline.core.fields import faults_of, text_name
 from userops_pipeline.core.reading import identifier, quoted
 from userops_pipeline.core.source import Source
+from userops_pipeline.core.tombstones import Tombstones
 
 STOPS = "suppressions"
 IS_FOUND = "starts_with(t.suppression_id, t.source_name || ':')"  # of a row `t`: conform found it, no mapping brought it
@@ -30,7 +31,7 @@ def begin(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def listen(connection: duckdb.DuckDBPyConnection, table: str) -> None:
+def listen(connection: duckdb.DuckDBPyConnection, table: str, erased: Tombstones) -> None:
     """Add what the judged rows of a table say; `judged` and `verdicts` are there.
 
     What can be read of a row that was set aside stops as widely as the rest leaves open: no channel is every channel, no address every
@@ -47,6 +48,24 @@ def listen(connection: duckdb.DuckDBPyConnection, table: str) -> None:
             f"insert into stops select {_place(table)}, {_cleaned('user_id')}, contact_point, null, channel, purpose, changed_at, 'unsubscribed' "
             f"from judged where fault is null and state <> 'subscribed' and {_cleaned('user_id')} is distinct from user_id"
         )
+        # What an erased person said of an address that is somebody else's too stands: nobody is left who could take it back.
+        for channel, purpose, kind in erased.stopped():
+            connection.execute(
+                f"""
+                insert into stops
+                select _night, {quoted(table)}, _file, _row, null, contact_point, null, $channel, $purpose, null, 'suppressed'
+                from (
+                    select *, row_number() over (partition by _night, contact_point order by _file, _row, _id) as number
+                    from judged
+                    where contact_point in (
+                        select contact_point from (select distinct contact_point from judged where contact_point is not null)
+                        where {erased.sql(kind, "contact_point")} in (select unnest($hashes))
+                    )
+                )
+                where number = 1
+                """,
+                {"channel": channel, "purpose": purpose, "hashes": sorted(erased.hashes[kind])},
+            )
     if table == "touches":
         for name, reason in ANSWERS.items():
             column = contract.tables()[table].column(name)

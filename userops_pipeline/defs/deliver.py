@@ -39,11 +39,8 @@ def deliver_lists(
     Raises:
         UserOpsError: nothing is published, the generation does not verify, or a name is no list.
     """
-    current = generations.current(home)
-    if current is None:
-        raise UserOpsError("Nothing is published yet, so nothing can be delivered; run a night first.")
+    current, lists = declared(home)
     generations.verify(current.path)
-    lists = {entry.name: spec_of(entry) for entry in from_json((current.path / "rulebook.json").read_text(encoding="utf-8")).lists}
     unknown = sorted({*(names or []), *(allow_removals or [])} - set(lists))
     if unknown:
         raise UserOpsError(f"There is no list {unknown[0]!r} in generation {current.id}; its lists are {', '.join(sorted(lists))}.")
@@ -58,6 +55,15 @@ def deliver_lists(
         dry_run=dry_run,
         allow_removals=allow_removals or [],
     )
+
+
+def declared(home: Home) -> tuple[generations.Generation, dict[str, ListSpec]]:
+    """The current generation and the lists it was built with."""
+    current = generations.current(home)
+    if current is None:
+        raise UserOpsError("Nothing is published yet, so nothing can be delivered; run a night first.")
+    rules = from_json((current.path / "rulebook.json").read_text(encoding="utf-8"))
+    return current, {entry.name: spec_of(entry) for entry in rules.lists}
 
 
 def deliver_assets(shop: Shop) -> list[dg.AssetsDefinition]:
