@@ -333,7 +333,8 @@ def test_a_mended_earlier_night_takes_its_users_back_from_the_later_ones(new_sho
             'select order_id, "at" as ordered_at, status, amount, currency, 1 as colour, _file, _row, _night from orders',
             "gives colour, which the contract",
         ),
-        ("select nothing from orders", "cannot be run"),
+        ("-- what is not there\nselect order_id,\n    nothing\nfrom orders;\n", r"orders.sql cannot be run \(line 3\)"),
+        ("\n\nselect order_id\n  fron orders o p", r"orders.sql is not SQL \(.*, line 4\)"),
         (
             'select order_id, "at" as ordered_at, status, amount::int as amount, currency, _file, _row, _night from orders',
             "failed on the data",

@@ -28,7 +28,7 @@ from userops_pipeline.core.lake import raw_scan
 from userops_pipeline.core.lake_files import ensure_empty_tables, move_into_place, write_partitions
 from userops_pipeline.core.lake_proof import refuse_other_landing
 from userops_pipeline.core.landing import Manifest, manifests
-from userops_pipeline.core.mappings import checked_sql
+from userops_pipeline.core.mappings import checked_sql, line_of
 from userops_pipeline.core.nights import conformed_nights, mark_nights
 from userops_pipeline.core.reach import reach
 from userops_pipeline.core.reading import Reading, date_literal, identifier, quoted
@@ -197,7 +197,7 @@ def _map(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) ->
     try:
         described = [row[0] for row in connection.execute(f"describe ({sql})").fetchall()]
     except duckdb.Error as error:
-        raise UserOpsError(f"{place} cannot be run: {str(error).splitlines()[0]}") from None
+        raise UserOpsError(f"{place} cannot be run{line_of(error)}: {str(error).splitlines()[0]}") from None
     known = {column.name for column in table.columns}
     unknown = [name for name in described if name not in known and name not in ("_file", "_row", "_night", "_version")]
     missing = [name for name in ("_file", "_row", "_night") if name not in described]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -162,7 +163,14 @@ def columns_behind(source: Source, table: str, names: frozenset[str]) -> set[str
 
 
 def _bare(sql: str) -> str:
-    return sql.strip().rstrip(";").rstrip()
+    """Without its end mark; what stands before it stays, so that lines count as in the file."""
+    return sql.rstrip().rstrip(";").rstrip()
+
+
+def line_of(error: duckdb.Error) -> str:
+    """` (line 3)` where DuckDB says in which line of a mapping between parentheses the mistake is."""
+    found = re.search(r"^LINE (\d+):", str(error), re.MULTILINE)
+    return f" (line {found[1]})" if found else ""
 
 
 @functools.cache
@@ -187,8 +195,11 @@ def _tree(place: str, sql: str) -> dict[str, Any]:
     assert row is not None
     answer = json.loads(row[0])
     if answer["error"]:
+        line = f", line {sql[: int(answer['position'])].count(chr(10)) + 1}" if answer.get("position") else ""
         what = (
-            "is not a select" if answer.get("error_type") == "not implemented" else f"is not SQL ({answer.get('error_message', '')[:120]})"
+            "is not a select"
+            if answer.get("error_type") == "not implemented"
+            else f"is not SQL ({answer.get('error_message', '')[:120]}{line})"
         )
         raise UserOpsError(f"{place} {what}; a mapping is one select over the files that source.yml declares.")
     if not answer["statements"]:
