@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import Counter
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
 import pytest
 from click.testing import CliRunner
-from test_audiences_ledger import SPEC
+from test_audiences_ledger import SPEC, sent
 from test_generations import TABLES, build, publish
 
 from userops_pipeline.cli import main
@@ -143,23 +144,20 @@ def test_tonights_quarantine_is_told_from_what_waited_before(home: Home) -> None
 
 
 def test_lists_held_or_cut_off_and_batches_without_an_answer_are_named(home: Home) -> None:
-    counts = dict.fromkeys(("planned", "added", "updated", "removed", "sent", "held", "failed"), 0)
     with Ledger.open(home) as ledger:
-        ledger.hold(SPEC, "g", AS_OF, counts)
+        ledger.hold(SPEC, "g", AS_OF, Counter())
         assert [entry.outcome for entry in ledger.unsettled()] == ["held"]
     assert any(line.startswith("✗ The list win_back is held at webhook as of 2017-12-31") for line in said(home))
     with Ledger.open(home) as ledger:
-        changes = {"remove": [], "update": [], "add": [Row("a@example.com", {})]}
-        delivery, [batch] = ledger.plan(SPEC, "g", AS_OF, changes, max_batch=10, waiting=set())
-        ledger.sending(batch)
+        [batch] = sent(ledger, "add", Row("a@example.com", {}))
     lines = said(home)
     assert any(line.startswith("✗ The list win_back was cut off at webhook") for line in lines)
     assert any(line.startswith("! 1 batches of win_back (1 rows) went to webhook without an answer") for line in lines)
     assert "a@example.com" not in " ".join(lines)
     with Ledger.open(home) as ledger:
         ledger.acked(batch, {})
-        ledger.finish(delivery, "sent", counts)
-        ledger.hold(SPEC, "older", AS_OF.replace(day=1), counts)  # going back is refused, as it should be
+        ledger.finish(2, "sent", Counter())
+        ledger.hold(SPEC, "older", AS_OF, Counter())  # going back is refused, as it should be
         assert ledger.unsettled() == []
     assert said(home) == ["! The list win_back is declared no more, but webhook still holds 1 members; delete it there."]
 
