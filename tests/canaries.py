@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -40,7 +39,6 @@ def scan(folder: Path, canaries: Iterable[str], skip: Iterable[Path] = ()) -> Sc
         for form in {canary, canary.encode("unicode_escape").decode("ascii")}:  # as JSON writes it, too
             for encoding in ("utf-8", "utf-16-le", "utf-16-be", "gb18030"):
                 words[form.encode(encoding).lower()] = canary
-    wanted = re.compile(b"|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)))
     found = Scan()
     left_out = set(skip)
     for path in sorted(folder.rglob("*")):
@@ -50,7 +48,8 @@ def scan(folder: Path, canaries: Iterable[str], skip: Iterable[Path] = ()) -> Sc
         hits: set[str] = set()
         for content in (path.name.encode(), *_layers(path)):
             found.bytes += len(content)
-            hits |= {words[hit] for hit in wanted.findall(content.lower())}
+            lower = content.lower()  # of many words each by itself is found many times faster than all of them by one pattern
+            hits |= {canary for word, canary in words.items() if word in lower}
         if hits:
             found.hits[str(path.relative_to(folder))] = sorted(hits)
     return found

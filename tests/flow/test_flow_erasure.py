@@ -22,20 +22,20 @@ from userops_pipeline.core.source import load_source
 
 
 class Somebody:
-    """A user of the shop, and everything in its files that names them."""
+    """A user of the shop, and what names them in its files, one value of every kind."""
 
     def __init__(self, shop: FlowShop, user: str) -> None:
-        self.user, self.words = user, {user}
+        self.user, found = user, {"user_no": user}
         for file in shop.folder.rglob("*.csv"):
             text = file.read_bytes().decode("gb18030" if file.name == "users.csv" else "utf-8")
             for row in csv.DictReader(text.splitlines(), delimiter=";" if file.name == "campaigns.csv" else ","):
                 if row.get("user_no") == user:
                     named = ("nickname", "mobile", "email", "contact", "order_no", "message_id", "coupon_id", "refund_id", "why")
-                    self.words |= {row[name].strip() for name in named if row.get(name)}
+                    found |= {name: row[name].strip() for name in named if len(row.get(name, "").strip()) > 2}
         for file in shop.folder.rglob("*.jsonl.gz"):
             events = [json.loads(line) for line in gzip.decompress(file.read_bytes()).splitlines()]
-            self.words |= {event["id"] for event in events if event["user_no"] == user}
-        self.words = {word for word in self.words if len(word) > 2}
+            found |= {"event": event["id"] for event in events if event["user_no"] == user}
+        self.words = set(found.values())
 
     def plant(self, home: Path) -> None:
         """Where no step of ours writes anybody, and somebody's own model or message may."""
