@@ -34,7 +34,7 @@ class Somebody:
                     found |= {name: row[name].strip() for name in named if len(row.get(name, "").strip()) > 2}
         for file in shop.folder.rglob("*.jsonl.gz"):
             events = [json.loads(line) for line in gzip.decompress(file.read_bytes()).splitlines()]
-            found |= {"event": event["id"] for event in events if event["user_no"] == user}
+            found |= {event["name"]: event["id"] for event in events if event["user_no"] == user}
         self.words = set(found.values())
 
     def plant(self, home: Path) -> None:
