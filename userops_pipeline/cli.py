@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import signal
 import sys
 import traceback
 import warnings
@@ -24,10 +25,11 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
-from userops_pipeline.core.home import PROJECT_DIR, Home, UserOpsError
+from userops_pipeline.core.home import PROJECT_DIR, Home, UserOpsError, fault_of_machine, keep_private
 from userops_pipeline.core.rulebook import RuleError
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)  # a file or a pipe has no width to fold at
+STOPPED = 128 + signal.SIGINT  # the exit code of a command that a signal ended
 err = Console(stderr=True, highlight=False)
 
 DAGSTER_YAML = "telemetry:\n  enabled: false\nnux:\n  enabled: false\nevent_log_storage:\n  module: userops_pipeline.defs.history\n  class: OpenEventLog\n"
@@ -52,6 +54,7 @@ NIGHT = _Night()
 @click.option("--home", type=click.Path(path_type=Path), help="Folder of the shop's data (default: USEROPS_HOME, else data/).")
 def main(home: Path | None) -> None:
     """The data engine of user operations: every night from files to tables and campaign lists."""
+    keep_private()
     if home is not None:
         os.environ["USEROPS_HOME"] = str(home.resolve())
 
@@ -66,11 +69,18 @@ def _speaks_plainly(function: Callable[..., Any]) -> Callable[..., Any]:
         except (UserOpsError, RuleError) as error:
             err.print(f"[red]✗[/] {error}", soft_wrap=True)
             sys.exit(1)
-        except duckdb.IOException:
-            err.print(
-                "[red]✗[/] A file that should be there is not, or cannot be read; `userops doctor` says which and how to mend it.",
-                soft_wrap=True,
-            )
+        except BaseException as error:
+            if isinstance(error, (SystemExit, click.ClickException)):
+                raise
+            if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "DagsterExecutionInterruptedError":
+                err.print("[red]✗[/] Stopped by a signal. What was published before stays as it was; the next run takes up what was begun.")
+                sys.exit(STOPPED)
+            sentence = fault_of_machine(error)
+            if sentence is None and isinstance(error, duckdb.IOException):
+                sentence = "A file that should be there is not, or cannot be read; `userops doctor` says which and how to mend it."
+            if sentence is None:
+                raise
+            err.print(f"[red]✗[/] {sentence}", soft_wrap=True)
             sys.exit(1)
 
     return wrapper
@@ -86,7 +96,8 @@ def _shop(source: str | None) -> Any:
     if source:
         os.environ["USEROPS_SOURCE"] = source
     home = Home.from_environment()
-    home.dagster.mkdir(parents=True, exist_ok=True)
+    home.make()
+    home.dagster.mkdir(exist_ok=True)
     settings = home.dagster / "dagster.yaml"
     if not settings.exists():
         settings.write_text(DAGSTER_YAML, encoding="utf-8")
@@ -540,6 +551,8 @@ def ui(port: int, host: str, source: str | None) -> None:
 def entry() -> None:
     """Run a command and leave at once: DuckDB's Python binding, once Great Expectations has used it, prints pages of leaks on the way out."""
     code = 0
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # as Ctrl-C ends a command: what it holds is let go, its scratch removed
     try:
         main()
     except SystemExit as end:

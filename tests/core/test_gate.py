@@ -82,7 +82,7 @@ def test_good_nights_and_a_quiet_one_pass_and_every_kind_of_bad_case_is_caught(t
         union all select * replace ('{CANARY}-3' as order_id, 'stranger' as user_id) from t
         union all select * replace ('{CANARY}-4' as order_id, null as currency) from t
         union all select * replace ('{CANARY}-5' as order_id, '{CANARY}' as status) from t
-        union all select * replace ('{CANARY}-6' as order_id, cast(-5 as decimal(18, 2)) as amount) from t
+        union all select * replace ('{CANARY}-6' as order_id, cast(-5 as decimal(18, 2)) as amount, 'stranger@shop.example' as merchant_id) from t
         """,
     )
     bad = run_gate(shop.home, [source], [TONIGHT], TONIGHT, waived=frozenset({"orders.key_is_unique", "orders.status_is_there"}))
@@ -91,6 +91,7 @@ def test_good_nights_and_a_quiet_one_pass_and_every_kind_of_bad_case_is_caught(t
         "orders.currency_is_there",
         "orders.user_id_resolves",
         "orders.amount_in_range",
+        "orders.holds_no_address",
         "orders.quarantine_is_small",
         "orders.volume_is_usual",
         "deliveries.shop_files_are_accepted",
@@ -107,7 +108,7 @@ def test_good_nights_and_a_quiet_one_pass_and_every_kind_of_bad_case_is_caught(t
     for text in [*pages, repr(bad), repr(good)]:
         assert CANARY not in text
         assert "stranger" not in text
-    assert not list(shop.home.root.glob(".gate-*")), "no scratch stays"
+    assert not list((shop.home.root / "lake").glob(".*")), "no scratch stays"
 
 
 def test_each_of_two_sources_is_held_to_its_own_tolerances(new_shop: Any) -> None:
@@ -137,12 +138,23 @@ def test_every_kind_of_expectation_is_among_those_shown_a_bad_case() -> None:
     kinds = {
         next(
             end
-            for end in ("is_unique", "is_there", "resolves", "is_known", "in_range", "is_small", "is_usual", "are_accepted", "are_fresh")
+            for end in (
+                "is_unique",
+                "is_there",
+                "resolves",
+                "is_known",
+                "in_range",
+                "no_address",
+                "is_small",
+                "is_usual",
+                "are_accepted",
+                "are_fresh",
+            )
             if name.endswith(end)
         )
         for name in (expectation.name for expectation in expectations([load_source("sample_shop")]))
     }
-    assert len(kinds) == 9
+    assert len(kinds) == 10
 
 
 def test_names_are_unique_and_what_is_expected_follows_the_contract() -> None:

@@ -131,7 +131,7 @@ def test_views_are_written_in_a_storage_version_old_duckdb_reads(home: Home, war
         tags = memory.execute("select tags from duckdb_databases() where database_name = 'views'").fetchone()
     assert tags is not None and "v1.0.0" in str(tags[0])
     assert not views.with_name("userops.duckdb.wal").exists()
-    assert stat.S_IMODE(views.stat().st_mode) == 0o444
+    assert stat.S_IMODE(views.stat().st_mode) == 0o400
 
 
 def test_exports_are_private_and_not_among_the_views(home: Home, warehouse: duckdb.DuckDBPyConnection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import ipaddress
 import logging
 import socket
 import ssl
@@ -17,6 +18,7 @@ import pytest
 
 from userops_pipeline.core.audiences import Batch, Row
 from userops_pipeline.core.home import UserOpsError
+from userops_pipeline.core.reachable import is_public
 from userops_pipeline.destinations.base import OutcomeUnknown, Refused
 from userops_pipeline.destinations.webhook import Webhook, body_of
 
@@ -122,8 +124,9 @@ def test_nobody_listening_is_an_unknown_outcome() -> None:
         '{"accepted": 0, "failed": [{"match_value": "a@x.org", "error": "x"}, {"match_value": "a@x.org", "error": "x"}]}',
         '{"accepted": 1, "failed": ["a@x.org"]}',
         '{"accepted": 2, "failed": {}',
+        "[" * 100_000,
     ],
-    ids=lambda body: body or "empty",
+    ids=lambda body: body[:99] or "empty",
 )
 def test_a_200_that_does_not_account_for_every_row_is_no_success(tool: Any, tool_url: str, body: str) -> None:
     tool.script = [{"body": body}]
@@ -185,8 +188,21 @@ def test_a_redirect_is_refused_and_nothing_goes_to_its_target(tool: Any, tool_ur
         "172.16.0.1",
         "169.254.169.254",
         "[::ffff:169.254.169.254]",
+        "[::10.0.0.8]",
+        "[::ffff:0:10.0.0.8]",
+        "[64:ff9b::127.0.0.1]",
+        "[64:ff9b::a9fe:a9fe]",
+        "[64:ff9b:1::8.8.8.8]",
+        "[2002:7f00:1::]",
+        "[2002:a00:8::1]",
+        "[2001:0:0808:0808::f5ff:fff7]",
         "[fe80::1]",
         "[fd00::1]",
+        "[fec0::1]",
+        "[ff02::1]",
+        "[::]",
+        "0",
+        "127.0.0.1.",
         "100.64.0.1",
         "224.0.0.1",
     ],
@@ -201,6 +217,11 @@ def test_addresses_inside_are_refused_before_any_connection(monkeypatch: pytest.
 def test_allowing_loopback_allows_nothing_else_inside(host: str) -> None:
     with pytest.raises(Refused, match="address_not_public"):
         webhook(f"https://{host}/").send(BATCH)
+
+
+@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822", "2002:5db8:d822::1"])
+def test_an_address_outside_is_reached_in_every_writing(address: str) -> None:
+    assert is_public(ipaddress.ip_address(address))
 
 
 def test_a_name_with_one_address_inside_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,6 @@ Must not write a file of the lake (lake_files does), nor decide whether a night 
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -109,8 +108,7 @@ def _conform_nights(
     """Rebuild these nights together: their files are in place, then their manifests, when this returns."""
     with ExitStack() as stack:
         connection = stack.enter_context(duckdb.connect())
-        (home.root / "lake").mkdir(parents=True, exist_ok=True)
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".conform-", dir=home.root / "lake")))
+        scratch = stack.enter_context(home.scratch("conform"))
         connection.execute(f"set temp_directory = {quoted(str(scratch))}")
         connection.execute("set timezone = 'UTC'")
         connection.execute("set partitioned_write_max_open_files = 1000")
@@ -125,7 +123,7 @@ def _conform_nights(
         connection.execute(f"create macro email(t) as coalesce({addresses.email_sql(text)}, {text})")
         connection.execute("create temp table nights (night date)")
         connection.executemany("insert into nights values (?)", [(night,) for night in nights])
-        _open_files(connection, home, source, nights, stack)
+        _open_files(connection, home, source, nights, scratch)
         # From here on it runs mappings. Files are written by one thread, so threads stay to be set.
         seal(connection, home.landing / source.name, home.raw, scratch, changeable=("threads",))
         if erased := forget(connection, home, source, nights, again=again):
@@ -158,7 +156,7 @@ def _conform_nights(
 # -- files and mappings --------------------------------------------------------------------------------------------
 
 
-def _open_files(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, nights: list[date], stack: ExitStack) -> None:
+def _open_files(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, nights: list[date], scratch: Path) -> None:
     """A view per file kind of the source: its records as text with `_file`, `_row` and, for daily drops, `_night`."""
     for name, file in source.files.items():
         landed = [entry for night in (nights if file.daily else [None]) for entry in manifests(home, source, name, night)]
@@ -166,15 +164,22 @@ def _open_files(connection: duckdb.DuckDBPyConnection, home: Home, source: Sourc
         parts = [f"select {empty}, cast(null as varchar) as _file, cast(null as bigint) as _row, cast(null as date) as _night where false"]
         if file.format == "parquet":
             for path, manifest in landed:
-                select = stack.enter_context(closing(Reading(path, file, _label(manifest), connection))).select
+                select = Reading(path, file, _label(manifest), connection, scratch, known=manifest.rows).select
                 parts.append(f"select *, {date_literal(manifest.night)} as _night from ({select})")
             connection.execute(f"create temp view {identifier(name)} as " + " union all ".join(parts))
             continue
         connection.execute(f"create temp table {identifier(name)} as {parts[0]}")
         for path, manifest in landed:
-            with closing(Reading(path, file, _label(manifest), connection)) as reading:
-                connection.execute(
-                    f"insert into {identifier(name)} select *, {date_literal(manifest.night)} as _night from ({reading.select})"
+            with closing(Reading(path, file, _label(manifest), connection, scratch, known=manifest.rows)) as reading:
+                query = f"insert into {identifier(name)} select *, {date_literal(manifest.night)} as _night from ({reading.select})"
+                try:
+                    (rows,) = connection.execute(query).fetchone() or (0,)
+                except (duckdb.InvalidInputException, duckdb.ConversionException):
+                    rows = -1
+            if rows != manifest.rows:
+                raise UserOpsError(
+                    f"{manifest.name} of {source.name} is no longer what was landed ({manifest.rows} records); restore lake/landing from a "
+                    "backup, or remove it with its manifest there and run the night again."
                 )
 
 
@@ -227,6 +232,8 @@ def _map(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) ->
             ") where _night in (select night from nights)"
         )
         (mapped,) = connection.execute(f"select count(*) from ({sql}) as mapping").fetchone() or (0,)
+    except (duckdb.OutOfMemoryException, duckdb.IOException):
+        raise  # of the machine, not of the mapping
     except duckdb.Error as error:
         raise UserOpsError(
             f"{place} failed on the data ({type(error).__name__}); let the mapping pass text through and leave typing to conform."

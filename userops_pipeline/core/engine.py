@@ -6,6 +6,7 @@ Add here when Spark must be told, or must hand over, something else. Must not op
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -87,9 +88,9 @@ def _handed_over(home: Home, schema: str, name: str) -> str:
 def show(home: Home, warehouse: duckdb.DuckDBPyConnection, tables: Mapping[tuple[str, str], Columns]) -> None:
     """Show the tables Spark handed over in the warehouse, with the types of their contract, as if DuckDB had built them."""
     for (schema, name), columns in tables.items():
-        files = home.spark / "handed_over" / schema / name / "*.parquet"
+        files = f"{glob.escape(str(home.spark / 'handed_over' / schema / name))}/*.parquet"
         listed = ", ".join(f"cast({identifier(column)} as {sql_type}) as {identifier(column)}" for column, sql_type in columns.items())
         warehouse.execute(f"create schema if not exists {identifier(schema)}")
         warehouse.execute(
-            f"create or replace view {identifier(schema)}.{identifier(name)} as select {listed} from read_parquet({quoted(str(files))})"
+            f"create or replace view {identifier(schema)}.{identifier(name)} as select {listed} from read_parquet({quoted(files)})"
         )

@@ -126,11 +126,14 @@ def forget(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, ni
             f"Source {source.name}: records of erased people are still in landing after they were taken out; nothing was conformed. "
             "This is a fault of ours: please report it."
         )
-    with duckdb.connect() as own:  # that of the mappings may not read a working copy
+    with (
+        home.scratch("forget") as scratch,
+        duckdb.connect(config={"temp_directory": str(scratch)}) as own,
+    ):  # that of the mappings may not read a working copy
         for file in landed:
             rows = found.get((file.kind, file.label), set())
             if rows:
-                _write_without(own, source.files[file.kind], file, rows)
+                _write_without(own, source.files[file.kind], file, rows, scratch)
             elif not found and file.manifest.compared_with != stones.digest:
                 compared = file.manifest.model_copy(update={"compared_with": stones.digest})
                 write_json(manifest_path(file.path), compared.model_dump(mode="json"))
@@ -301,7 +304,7 @@ class _Search:
 # -- a file without some of its records ----------------------------------------------------------------------------
 
 
-def _write_without(connection: duckdb.DuckDBPyConnection, file: File, landed: _Landed, rows: Collection[int]) -> None:
+def _write_without(connection: duckdb.DuckDBPyConnection, file: File, landed: _Landed, rows: Collection[int], scratch: Path) -> None:
     """Write a landed file anew without these records, every other byte as it was where the format allows it.
 
     Raises:
@@ -317,7 +320,10 @@ def _write_without(connection: duckdb.DuckDBPyConnection, file: File, landed: _L
                 for piece in _csv_without(old, file, rows) if file.format == "csv" else _lines_without(old, file, rows):
                     new.write(piece)
         part.chmod(0o600)
-        with closing(Reading(path, file, "", connection)) as before, closing(Reading(part, file, "", connection)) as after:
+        with (
+            closing(Reading(path, file, "", connection, scratch)) as before,
+            closing(Reading(part, file, "", connection, scratch)) as after,
+        ):
             names = ", ".join(identifier(name) for name in file.columns)
             kept = f"(select {names} from ({before.select}) where _row not in (select unnest($rows)))"
             (lost,) = connection.execute(

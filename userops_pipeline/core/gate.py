@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -20,10 +19,11 @@ from typing import Any, Literal
 import duckdb
 
 from userops_pipeline.core import contract, stops
-from userops_pipeline.core.contract import Table
+from userops_pipeline.core.contract import Column, Table
 from userops_pipeline.core.home import Home
 from userops_pipeline.core.lake import accounting_scan, raw_scan
 from userops_pipeline.core.landing import manifests, refused
+from userops_pipeline.core.leaks import REMEDY, addresses_in, looks_like_address
 from userops_pipeline.core.reading import identifier, quoted
 from userops_pipeline.core.source import Source
 
@@ -120,6 +120,10 @@ def expectations(sources: Iterable[Source]) -> list[Expectation]:
                         {"column": column.name, "min_value": column.min, **({"max_value": column.max} if column.max is not None else {})},
                     )
                 )
+        found.append(
+            Expectation(name, "holds_no_address", f"no id or word of it is an e-mail address or a phone number: {REMEDY}",
+                        "ExpectColumnValuesToBeInSet", {"column": "holds_address", "value_set": [0]})
+        )  # fmt: skip
         for prefix, source in fillers:
             quarantine_share, (low, high) = source.gate.quarantine_share, source.gate.volume
             found.append(
@@ -163,16 +167,13 @@ def run_gate(
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[GateResult]:
     """Check what arrived in `nights`; volume and freshness are judged for `as_of`. `waived` names `<table>.<expectation>` to let pass."""
-    home.root.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".gate-", dir=home.root))
-    try:
+    with home.scratch("gate") as scratch:
         database = scratch / "gate.duckdb"
-        _prepare(database, home, sources, nights, as_of)
+        for sentence in _prepare(database, home, sources, nights, as_of):
+            progress(sentence)
         progress("gate: run expectations")
         found = expectations(sources)
         outcomes = _run_great_expectations(database, found, home.data_docs)
-    finally:
-        shutil.rmtree(scratch)
     return [
         GateResult(
             expectation.table,
@@ -191,13 +192,21 @@ def run_gate(
 # -- what is checked -----------------------------------------------------------------------------------------------
 
 
-def _prepare(database: Path, home: Home, sources: list[Source], nights: list[date], as_of: date) -> None:
-    """One table per contract table with the nights' rows and what cannot be told from a single row; no personal column."""
+def _prepare(database: Path, home: Home, sources: list[Source], nights: list[date], as_of: date) -> list[str]:
+    """One table per contract table with the nights' rows and what cannot be told from a single row; no personal column.
+
+    Gives a sentence for every column in which somebody's address was found.
+    """
+    said: list[str] = []
     with duckdb.connect(str(database)) as connection:
         connection.execute("create temp table nights (night date)")
         connection.executemany("insert into nights values (?)", [(night,) for night in nights])
         for name in dict.fromkeys(table for source in sources for table in source.tables):
-            _prepare_table(connection, home, contract.tables()[name])
+            table = contract.tables()[name]
+            _prepare_table(connection, home, table)
+            if connection.execute(f"select max(holds_address) from {name}").fetchone() == (1,):
+                words = addresses_in(connection, name, [column.name for column in _words(table)])
+                said += [f"{name}.{column}: {rows} values look like e-mail addresses or phone numbers" for column, rows in words]
             for _, source in _fillers(sources, name):
                 connection.execute(f"create view {name}_of_{source.name} as select * from {name} where source_name = {quoted(source.name)}")
                 _prepare_load(connection, home, contract.tables()[name], source, as_of)
@@ -205,6 +214,7 @@ def _prepare(database: Path, home: Home, sources: list[Source], nights: list[dat
             late = max((_nights_late(home, source, name, as_of) for name in source.files), default=0)
             waiting = len(list(refused(home, source)))
             connection.execute(f"create table {source.name}_deliveries as select {waiting} as refused_files, {late} as nights_late")
+    return said
 
 
 def _prepare_table(connection: duckdb.DuckDBPyConnection, home: Home, table: Table) -> None:
@@ -228,11 +238,18 @@ def _prepare_table(connection: duckdb.DuckDBPyConnection, home: Home, table: Tab
         columns.append(
             f"case when t.{column.name} is null{silent} then null when {alias}.k is null then 0 else 1 end as {column.name}_resolves"
         )
+    holds = " or ".join(looks_like_address(f"coalesce(t.{identifier(column.name)}, '')") for column in _words(table))
+    columns.append(f"cast({holds or 'false'} as integer) as holds_address")
     key = ", ".join(f"t.{identifier(name)}" for name in table.key)
     connection.execute(
         f"create table {table.name} as select t.source_name, {', '.join(columns)}, count(*) over (partition by t.arrived_on, t.source_name, {key}) as key_copies "
         f"from {raw_scan(home, table.name)} as t {' '.join(joins)} where t.arrived_on in (select night from nights)"
     )
+
+
+def _words(table: Table) -> list[Column]:
+    """Columns whose text is published: ids, names of things, words of a vocabulary."""
+    return [column for column in table.columns if column.type == "text" and not column.personal]
 
 
 def _prepare_load(connection: duckdb.DuckDBPyConnection, home: Home, table: Table, source: Source, as_of: date) -> None:

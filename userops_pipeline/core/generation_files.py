@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict
 from userops_pipeline.core import dictionary
 from userops_pipeline.core.dictionary import ColumnDoc, TableDoc
 from userops_pipeline.core.home import UserOpsError, sha256_of, write_atomically
+from userops_pipeline.core.leaks import REMEDY, addresses_in
 from userops_pipeline.core.reading import identifier, quoted
 
 MARTS, EXPORTS = "marts", "exports"
@@ -143,9 +144,19 @@ def write_tables(
             if table.schema == EXPORTS:
                 (building / relative).chmod(0o600)
             else:
+                _refuse_addresses(cursor, table, types, building / relative)
                 columns[table.name] = types
             files[relative] = _table_file(cursor, building / relative)
     return files, columns
+
+
+def _refuse_addresses(cursor: duckdb.DuckDBPyConnection, table: PublishedTable, types: Mapping[str, str], path: Path) -> None:
+    """What everybody reads holds nobody's address, whatever column it came through."""
+    for column, rows in addresses_in(cursor, scan(path), [name for name, data_type in types.items() if data_type == "VARCHAR"]):
+        raise GenerationError(
+            f"Nothing was published: column {table.schema}.{table.name}.{column} holds what looks like e-mail addresses or phone numbers "
+            f"in {rows} row(s), but {REMEDY}."
+        )
 
 
 def write_dictionary_table(building: Path, described: Sequence[TableDoc]) -> dict[str, PublishedFile]:

@@ -41,7 +41,7 @@ from userops_pipeline.core.generation_files import (
     write_pages,
     write_tables,
 )
-from userops_pipeline.core.home import Home, sha256_of, write_json
+from userops_pipeline.core.home import Home, sha256_of, share, write_json
 from userops_pipeline.core.reading import identifier, quoted
 
 SCHEMA_VERSION = 1  # of the manifest and the directory; raise it when older code must not read newer generations
@@ -154,6 +154,7 @@ def publish(
     """
     _refuse_unchecked(checks)
     _refuse_names(tables)
+    home.make()
     _sweep(home)
     building = _generations(home) / f".building-{os.getpid()}"
     try:
@@ -189,6 +190,8 @@ def publish(
             extra=json.loads(json.dumps(dict(manifest_extra or {}), default=str)),
         )
         _write_manifest(building, manifest)
+        for path in (building.parent, building, *(path for path in building.iterdir() if path.name != EXPORTS)):
+            share(path)
         sync(building / EXPORTS, building)
         crash_point("publish:after_files")
         target = _place(building, _generations(home) / generation_id)
@@ -313,7 +316,8 @@ def _write_views(home: Home, target: Path) -> Path:
             memory.execute(f"comment on column views.{identifier(table)}.{identifier(column)} is {quoted(_comment(description, label))}")
         memory.execute("commit")
         memory.execute("detach views")
-    part.chmod(0o444)  # opened for writing it would lock everybody else out
+    part.chmod(0o400)  # opened for writing it would lock everybody else out
+    share(part)
     sync(part)
     return part
 

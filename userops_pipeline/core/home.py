@@ -1,7 +1,9 @@
 """The home: the one folder that holds everything a shop's pipeline writes, and the atomic ways to write there.
 
-Here live the names of the home's folders, the writer's lock and the write-then-rename helpers every other room uses.
+Here live the names of the home's folders, who may enter them, the writer's lock, scratch, and the write-then-rename helpers of every room.
 Add a folder here when a new kind of data needs a place; must not hold what is inside the folders or how it is made.
+
+    USEROPS_SHARE_PUBLISHED=group | everyone    others on this machine may read the published tables and pages; nothing else of the home
 """
 
 from __future__ import annotations
@@ -9,8 +11,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import itertools
 import json
 import os
+import re
+import shutil
+import stat
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -22,8 +29,41 @@ PACKAGE_DIR = PROJECT_DIR / "userops_pipeline"
 DBT_PROJECT_DIR = PROJECT_DIR / "dbt_project"
 
 
+# Bits beside the owner's on a published file, by what USEROPS_SHARE_PUBLISHED says.
+SHARED_BITS = {"": 0, "group": 0o040, "everyone": 0o044}
+# What the machine says, and what a person is told.
+_STAYS = "What was published before stays as it was; nothing half-written is used."
+MACHINE_FAULTS = {
+    r"no space left|disk is full|disk quota|file too large|not enough space|max_temp_directory_size": "The disk is full, or holds no more "
+    f"for this user. {_STAYS} Free space and run again.",
+    r"read-only file system|readonly database": f"The disk can only be read. {_STAYS} Make it writable and run again.",
+    r"permission denied": f"A file or folder of the home belongs to another user. {_STAYS} Run as its owner, or give the home to this user.",
+    r"too many open files": f"There are too many open files. {_STAYS} Raise the limit (ulimit -n) and run again.",
+    r"OutOfMemory|MemoryError|failed to allocate": f"There is not enough memory. {_STAYS} Give the machine more, or run fewer nights at once.",
+    r"RecursionError": f"A document is nested deeper than any is. {_STAYS} Look for the file or rule that was changed last.",
+}
+_SPILLS = itertools.count()  # two databases of one process must not spill into one folder
+
+
+def keep_private() -> None:
+    """What this process and those it starts write from now on is the owner's alone; every entry says this before its first file."""
+    os.umask(0o077)
+
+
 class UserOpsError(Exception):
     """A fault told in one sentence: what, where and how to mend it; the CLI prints it without a traceback."""
+
+
+def fault_of_machine(error: BaseException | str) -> str | None:
+    """What the machine could not do, behind an error or in its text, in one sentence; None where it is none of the machine's."""
+    texts = [error] if isinstance(error, str) else []
+    while isinstance(error, BaseException):
+        texts.append(f"{type(error).__name__} {getattr(error, 'errno', '')} {error}")
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    for pattern, sentence in MACHINE_FAULTS.items():
+        if any(re.search(pattern, text, re.IGNORECASE) for text in texts):
+            return sentence
+    return None
 
 
 @dataclass(frozen=True)
@@ -119,6 +159,51 @@ class Home:
             return True
         return False
 
+    def make(self) -> None:
+        """Create the home for its owner alone, and close what an earlier version left open.
+
+        A root that was there before keeps its mode, for it may hold other things too; the folders in it are ours.
+
+        Raises:
+            UserOpsError: USEROPS_SHARE_PUBLISHED has no such value.
+        """
+        shared = _shared_bits()
+        for folder in reversed([folder for folder in (self.root, *self.root.parents) if not folder.exists()]):
+            folder.mkdir(exist_ok=True)
+            if folder == self.root:
+                folder.chmod(0o700 | shared >> 2)  # to be passed through, not to be looked into
+        open_ones = (self.published, self.published / "reviews")
+        for folder in (self.root / "lake", self.warehouse.parent, self.exports, self.dagster, self.runs, *open_ones):
+            with contextlib.suppress(OSError):  # missing, or another user's: then its owner says who enters
+                bits = shared | shared >> 2 if folder in open_ones else 0
+                if stat.S_IMODE(folder.stat().st_mode) != 0o700 | bits:
+                    folder.chmod(0o700 | bits)
+
+    def spill(self) -> dict[str, str | bool | int | float | list[str]]:
+        """For `duckdb.connect(config=…)` in memory: what does not fit spills into the home, not into the folder the process stands in."""
+        return {"temp_directory": str(self.root / "lake" / f".spill-{os.getpid()}-{next(_SPILLS)}")}
+
+    @contextlib.contextmanager
+    def scratch(self, purpose: str) -> Iterator[Path]:
+        """A private folder beside the lake's own, gone when this ends, or when the next writer begins if the process died in between."""
+        lake = self.root / "lake"
+        self.make()
+        lake.mkdir(mode=0o700, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{purpose}-{os.getpid()}-", dir=lake) as folder:
+            yield Path(folder)
+
+    def sweep(self) -> None:
+        """Remove what processes that died left half done: scratch, spilled rows, files that were never renamed into place."""
+        lake, warehouse = self.root / "lake", self.warehouse.parent
+        for folder in (*lake.glob(".*-*-*"), *warehouse.glob(f".{self.data_docs.name}.*"), *warehouse.glob("*.tmp")):
+            if not _is_alive(folder.name):
+                shutil.rmtree(folder, ignore_errors=True)
+        for root in (lake, warehouse, self.exports, self.published / "reviews"):
+            for folder, _, names in os.walk(root):
+                for name in names:
+                    if name.startswith(".") and ".part" in name and not _is_alive(name):
+                        Path(folder, name).unlink(missing_ok=True)
+
     @contextlib.contextmanager
     def writer_lock(self, purpose: str) -> Iterator[None]:
         """Hold the home's single writer's place; the kernel frees it when the process ends, however it ends.
@@ -126,7 +211,7 @@ class Home:
         Raises:
             UserOpsError: another process holds it.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
+        self.make()
         with open(self.root / ".writer.lock", "a+", encoding="utf-8") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -140,12 +225,44 @@ class Home:
             handle.write(f"{purpose} (process {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC)")
             handle.flush()
             try:
+                self.sweep()
                 yield
             finally:
                 handle.truncate(0)
 
 
-def write_atomically(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+def _shared_bits() -> int:
+    said = os.environ.get("USEROPS_SHARE_PUBLISHED", "")
+    if said not in SHARED_BITS:
+        raise UserOpsError(f"USEROPS_SHARE_PUBLISHED is {said[:20]!r}; it is `group`, `everyone`, or not set where nobody else reads.")
+    return SHARED_BITS[said]
+
+
+def share(path: Path) -> None:
+    """Let those whom USEROPS_SHARE_PUBLISHED names read a published file, or enter a published folder; without it, nobody."""
+    bits = _shared_bits()
+    if path.is_dir():
+        path.chmod(0o700 | bits | bits >> 2)
+    else:
+        path.chmod(stat.S_IMODE(path.stat().st_mode) & 0o700 | bits)
+
+
+def _is_alive(name: str) -> bool:
+    """Whether another process, whose id stands in the name, may still be at work on it."""
+    found = re.search(r"^\.[a-z_]+[-.](\d+)(-|$)|\.(\d+)\.part", name)
+    process = int(found[1] or found[3]) if found else 0
+    if process in (0, os.getpid()):
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     """Write `content` under a temporary name beside `path`, sync it, and rename it into place."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")

@@ -6,9 +6,9 @@ Add a scan here when a new kind of file enters the lake; must not write (lake_fi
 
 from __future__ import annotations
 
+import glob
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 import duckdb
 
@@ -19,8 +19,8 @@ from userops_pipeline.core.reading import quoted
 EMPTY_FILE = "empty.parquet"
 
 
-def _hive_scan(folders: list[Path]) -> str:
-    files = ", ".join(quoted(str(folder / "*.parquet")) for folder in folders)
+def _hive_scan(folders: list[str]) -> str:
+    files = ", ".join(quoted(f"{folder}/*.parquet") for folder in folders)
     return f"read_parquet([{files}], hive_partitioning=true, hive_types={{'arrived_on': 'DATE'}})"
 
 
@@ -30,14 +30,15 @@ def raw_scan(home: Home, table: str, since: date | None = None) -> str:
     A filter on arrived_on skips whole nights as well, but leaves DuckDB expecting no rows of what remains; nights named do not.
     """
     folder = home.raw / table
+    plain = glob.escape(str(folder))  # a home's own path may hold what is a wildcard to DuckDB
     if since is None:
-        return _hive_scan([folder / "*"])
-    return _hive_scan([place for place in sorted(folder.glob("arrived_on=*")) if place.name >= f"arrived_on={since}"])
+        return _hive_scan([f"{plain}/*"])
+    return _hive_scan([f"{plain}/{place.name}" for place in sorted(folder.glob("arrived_on=*")) if place.name >= f"arrived_on={since}"])
 
 
 def accounting_scan(home: Home) -> str:
     """Rows in, kept, quarantined and duplicate per source, table and night."""
-    return _hive_scan([home.accounting / "*"])
+    return _hive_scan([f"{glob.escape(str(home.accounting))}/*"])
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,9 @@ def quarantined(home: Home, *, table: str | None = None, night: date | None = No
     nights = f"arrived_on={night}" if night else "*"
     if not any(home.quarantine.glob(f"*/{nights}/*.parquet")):
         return []
-    scan = f"read_parquet({quoted(str(home.quarantine / '*' / nights / '*.parquet'))}, hive_partitioning=false)"
+    scan = f"read_parquet({quoted(f'{glob.escape(str(home.quarantine))}/*/{nights}/*.parquet')}, hive_partitioning=false)"
     only = f"where table_name = {quoted(table)}" if table else ""
-    with duckdb.connect() as connection:
+    with duckdb.connect(config=home.spill()) as connection:
         rows = connection.execute(
             f"select table_name, column_name, reason, count(*), min(arrived_on), max(arrived_on), "
             f"min(row(arrived_on, source_file, source_row))[2], min(row(arrived_on, source_file, source_row))[3] "

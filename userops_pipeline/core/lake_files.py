@@ -66,7 +66,7 @@ def ensure_empty_tables(home: Home) -> None:
     The empty file stands after all nights: DuckDB takes the rows of the first file for those of every other, and with none expected
     it would keep the larger side of every join in memory.
     """
-    with duckdb.connect() as connection:
+    with duckdb.connect(config=home.spill()) as connection:
         for table in contract.tables().values():
             place = home.raw / table.name / "arrived_on=9999-12-31" / EMPTY_FILE
             place.parent.mkdir(parents=True, exist_ok=True)

@@ -6,9 +6,9 @@ Add here when a delivery can go wrong in a new way; must not look into values: r
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -21,7 +21,6 @@ from pydantic import BaseModel, ConfigDict
 from userops_pipeline.core.home import Home, sha256_of, write_json
 from userops_pipeline.core.reading import FileRefused, Reading, check_sidecar
 from userops_pipeline.core.source import Source
-from userops_pipeline.core.tombstones import Tombstones
 
 # An archive holds every night at once, so its landing folder is named for none.
 ARCHIVE = "archive"
@@ -103,97 +102,117 @@ def land(
     another name of the same night is skipped, since its records are already here.
     """
     outcomes: list[Landed] = []
-    with duckdb.connect() as connection:
+    with home.scratch("reading") as scratch, duckdb.connect(config={"temp_directory": str(scratch)}) as connection:
         for file_name, file in source.files.items():
             for night in nights if file.daily else [None]:
+                delivery = _Delivery(home, source, file_name, night, connection, scratch)
                 for path in source.files_of(file, night or nights[0]):
-                    outcomes.append(_land_one(home, source, file_name, path, night, accept_changed, connection))
+                    outcomes.append(delivery.land(path, accept_changed))
                     if len(outcomes) % 100 == 0:
                         progress(f"landed {len(outcomes)} files")
     return outcomes
 
 
-def _land_one(
-    home: Home, source: Source, file_name: str, path: Path, night: date | None, accept_changed: bool, connection: duckdb.DuckDBPyConnection
-) -> Landed:
-    file = source.files[file_name]
-    folder = _folder(home, source, file_name, night)
-    known = {manifest.name: manifest for _, manifest in manifests(home, source, file_name, night)}
-    digest = sha256_of(path)
-    size = path.stat().st_size
-    before = known.get(path.name)
-    if before is not None and before.delivered == digest:
-        _forget_refusal(home, source, file_name, path.name, night)
-        return Landed(path.name, file_name, night, "seen", before.rows, before.bytes)
-    twin = next((other for other in known.values() if other.delivered == digest), None)
-    if twin is not None:
-        _forget_refusal(home, source, file_name, path.name, night)
-        return Landed(
-            path.name, file_name, night, "seen", twin.rows, twin.bytes, f"{path.name} is {twin.name} under another name; not loaded again."
+class _Delivery:
+    """The files of one kind and night, with what is known of them already."""
+
+    def __init__(
+        self, home: Home, source: Source, file_name: str, night: date | None, connection: duckdb.DuckDBPyConnection, scratch: Path
+    ) -> None:
+        self.home, self.source, self.name, self.night = home, source, file_name, night
+        self.file = source.files[file_name]
+        self.folder = _folder(home, source, file_name, night)
+        self.connection, self.scratch = connection, scratch
+        self.known = {manifest.name: manifest for _, manifest in manifests(home, source, file_name, night)}
+        self.by_digest = {manifest.delivered: manifest for manifest in self.known.values()}
+
+    def land(self, path: Path, accept_changed: bool) -> Landed:
+        digest = sha256_of(path)
+        size = path.stat().st_size
+        before, twin = self.known.get(path.name), self.by_digest.get(digest)
+        if twin is not None:
+            again = before if before is not None and before.delivered == digest else twin
+            self._forget_refusal(path.name)
+            sentence = "" if again is before else f"{path.name} is {twin.name} under another name; not loaded again."
+            return Landed(path.name, self.name, self.night, "seen", again.rows, again.bytes, sentence)
+        if before is not None and not accept_changed:
+            return self._refuse(
+                path,
+                f"{path.name} changed since it was landed ({before.bytes} bytes then, {size} now); "
+                "nothing of it was loaded. Run again with --accept-changed if the new content is right.",
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        part = self.folder / f".{os.getpid()}.part.{path.name}"
+        try:
+            # What is proved is the copy that is kept: what happens to the sender's file meanwhile no longer matters.
+            if _copy(path, part) != digest:
+                raise FileRefused(f"{path.name} changed while it was copied; wait until the sender has finished.")
+            check_sidecar(path, self.file, digest)
+            reading = Reading(part, self.file, path.name, self.connection, self.scratch, name=path.name)
+            reading.close()
+        except FileRefused as refusal:
+            part.unlink(missing_ok=True)
+            return self._refuse(path, str(refusal))
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        os.replace(part, self.folder / path.name)
+        manifest = Manifest(
+            source=self.source.name,
+            file=self.name,
+            name=path.name,
+            night=self.night,
+            sha256=digest,
+            bytes=size,
+            rows=reading.rows,
+            encoding=self.file.encoding,
+            format=self.file.format,
         )
-    if before is not None and not accept_changed:
-        sentence = (
-            f"{path.name} changed since it was landed ({before.bytes} bytes then, {size} now); "
-            "nothing of it was loaded. Run again with --accept-changed if the new content is right."
-        )
-        return _refuse(home, source, file_name, path, night, sentence)
-    try:
-        check_sidecar(path, file)
-        reading = Reading(path, file, path.name, connection)
-        reading.close()
-    except FileRefused as refusal:
-        return _refuse(home, source, file_name, path, night, str(refusal))
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f".{path.name}.{os.getpid()}.part"
-    shutil.copyfile(path, part)
-    part.chmod(0o600)
-    if sha256_of(part) != digest:
-        part.unlink()
-        return _refuse(
-            home, source, file_name, path, night, f"{path.name} changed while it was copied; wait until the sender has finished."
-        )
-    with open(part, "rb") as handle:
-        os.fsync(handle.fileno())
-    os.replace(part, folder / path.name)
-    manifest = Manifest(
-        source=source.name,
-        file=file_name,
-        name=path.name,
-        night=night,
-        sha256=digest,
-        bytes=size,
-        rows=reading.rows,
-        encoding=file.encoding,
-        format=file.format,
-    )
-    write_json(manifest_path(folder / path.name), manifest.model_dump(mode="json"))
-    _forget_refusal(home, source, file_name, path.name, night)
-    return Landed(path.name, file_name, night, "landed" if before is None else "replaced", reading.rows, size, "; ".join(reading.notices))
+        write_json(manifest_path(self.folder / path.name), manifest.model_dump(mode="json"))
+        if before is not None:
+            self.by_digest.pop(before.delivered, None)
+        self.known[path.name] = self.by_digest[digest] = manifest
+        self._forget_refusal(path.name)
+        outcome = "landed" if before is None else "replaced"
+        return Landed(path.name, self.name, self.night, outcome, reading.rows, size, "; ".join(reading.notices))
+
+    def _refuse(self, path: Path, sentence: str) -> Landed:
+        folder = _refusal_folder(self.home, self.source, self.name, self.night)
+        folder.mkdir(parents=True, exist_ok=True)
+        part = folder / f".{os.getpid()}.part.{path.name}"
+        try:
+            _copy(path, part)
+            os.replace(part, folder / path.name)
+        finally:
+            part.unlink(missing_ok=True)
+        document = {"name": path.name, "file": self.name, "night": self.night, "reason": sentence}
+        write_json(folder / f"{path.name}.reason.json", document)
+        return Landed(path.name, self.name, self.night, "refused", bytes=path.stat().st_size, sentence=sentence)
+
+    def _forget_refusal(self, name: str) -> None:
+        """A file that was mended and landed is no longer waiting."""
+        folder = _refusal_folder(self.home, self.source, self.name, self.night)
+        for path in (folder / f"{name}.reason.json", folder / name):
+            path.unlink(missing_ok=True)
+
+
+def _copy(path: Path, target: Path) -> str:
+    """Copy a plain file for its owner alone, onto the disk; gives the digest of what was copied."""
+    digest = hashlib.sha256()
+    with (
+        open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as source,
+        open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as copy,
+    ):
+        while block := source.read(1 << 20):
+            digest.update(block)
+            copy.write(block)
+        copy.flush()
+        os.fsync(copy.fileno())
+    return digest.hexdigest()
 
 
 def _refusal_folder(home: Home, source: Source, file_name: str, night: date | None) -> Path:
     return home.refused / source.name / file_name / (ARCHIVE if night is None else night.isoformat())
-
-
-def _refuse(home: Home, source: Source, file_name: str, path: Path, night: date | None, sentence: str) -> Landed:
-    folder = _refusal_folder(home, source, file_name, night)
-    folder.mkdir(parents=True, exist_ok=True)
-    if Tombstones.of(home):
-        (folder / path.name).unlink(missing_ok=True)  # nobody can tell whether an erased person stands in a file that cannot be read
-    else:
-        part = folder / f".{path.name}.part"
-        shutil.copyfile(path, part)
-        part.chmod(0o600)
-        os.replace(part, folder / path.name)
-    write_json(folder / f"{path.name}.reason.json", {"name": path.name, "file": file_name, "night": night, "reason": sentence})
-    return Landed(path.name, file_name, night, "refused", bytes=path.stat().st_size, sentence=sentence)
-
-
-def _forget_refusal(home: Home, source: Source, file_name: str, name: str, night: date | None) -> None:
-    """A file that was mended and landed is no longer waiting."""
-    folder = _refusal_folder(home, source, file_name, night)
-    for path in (folder / f"{name}.reason.json", folder / name):
-        path.unlink(missing_ok=True)
 
 
 def refused(home: Home, source: Source | None = None, nights: list[date] | None = None) -> Iterator[dict[str, str]]:

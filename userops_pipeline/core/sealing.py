@@ -6,6 +6,7 @@ Add here when DuckDB learns another way out. Must not know whose text it is: `ma
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Collection
 from pathlib import Path
 
@@ -20,7 +21,9 @@ def seal(connection: duckdb.DuckDBPyConnection, *folders: Path, changeable: Coll
     What lies under `folders` can be read and written, through no link that leads out of them; DuckDB adds the database's own file and
     its folder for what does not fit into memory. `changeable` settings can still be set, others not; nothing opens it again.
     """
-    listed = ", ".join(quoted(str(folder.resolve())) for folder in folders)
+    # Asked of a pattern is the pattern itself, in which a folder's own [ and * are escaped.
+    spellings = dict.fromkeys(spelling for folder in folders for spelling in (str(folder.resolve()), glob.escape(str(folder.resolve()))))
+    listed = ", ".join(map(quoted, spellings))
     changing = ", ".join(quoted(name) for name in changeable)
     connection.execute(
         "set python_enable_replacements = false; set autoinstall_known_extensions = false; set autoload_known_extensions = false;"

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import itertools
 import os
 import re
+import stat
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,6 +25,8 @@ from userops_pipeline.core import contract
 from userops_pipeline.core.home import PROJECT_DIR, UserOpsError
 
 SOURCES_DIR = PROJECT_DIR / "userops_pipeline" / "sources"
+PLAIN_NAME = re.compile(r"[\w][\w.\- ]*")
+LONGEST_NAME = 200  # bytes; what lies beside a landed file has a longer one, and 255 is what file systems take
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -84,6 +88,7 @@ class File(BaseModel):
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     extra_columns: Literal["refuse", "keep"] = "refuse"
     sidecar: Literal["optional", "required"] = "optional"
+    max_bytes: int = Field(default=16 << 30, gt=0)  # of one file, unpacked
 
     @model_validator(mode="after")
     def _inside_the_root(self) -> File:
@@ -194,9 +199,12 @@ class Source(BaseModel):
             how = f"set {self.root.env} to the folder" if self.root.env else "put the files there"
             raise UserOpsError(f"Source {self.name}: its folder of files does not exist; {how}.")
         found = sorted(root.glob(file.path.replace("{night}", night.isoformat())))
-        for path in found:
-            if path.is_symlink() or not path.is_file() or not re.fullmatch(r"[\w][\w.\- ]*", path.name):
-                raise UserOpsError(f"Source {self.name}: {path.name!r} is not a plain file with a plain name; remove or rename it.")
+        for number, path in enumerate(found, start=1):
+            wrong = _wrong_with(path, root)
+            if wrong:
+                # The name is somebody else's to choose, so it is told only where it is a plain one.
+                which = path.name if PLAIN_NAME.fullmatch(path.name) else f"the {number}. file in the order of names that {file.path} finds"
+                raise UserOpsError(f"Source {self.name}: {which[:80]} is not a plain file with a plain name: {wrong}.")
         return [path for path in found if path.suffix != ".sha256"]
 
     def config_hash(self) -> str:
@@ -205,6 +213,20 @@ class Source(BaseModel):
         for path in sorted([self.folder / "source.yml", *self.folder.glob("*.sql")]):
             digest.update(path.name.encode() + path.read_bytes())
         return digest.hexdigest()[:16]
+
+
+def _wrong_with(path: Path, root: Path) -> str | None:
+    """Why a file of a drop is not taken: nothing but plain files in plain folders is, so that a drop cannot show what lies elsewhere."""
+    way = [path, *itertools.takewhile(lambda folder: folder != root, path.parents)]
+    if any(place.is_symlink() for place in way):
+        return "it is a link, or lies in a folder that is one; put the file itself there"
+    if not stat.S_ISREG(path.lstat().st_mode):
+        return "it is a folder, a pipe or a device; remove it"
+    if not PLAIN_NAME.fullmatch(path.name):
+        return "its name has other characters than letters, digits, spaces and . - _; rename it"
+    if len(os.fsencode(path.name)) > LONGEST_NAME:
+        return f"its name is longer than {LONGEST_NAME} bytes; rename it"
+    return None
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

@@ -83,7 +83,8 @@ def project_hash() -> str:
 
 @contextmanager
 def _open(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
-    home.warehouse.parent.mkdir(parents=True, exist_ok=True)
+    home.make()
+    home.warehouse.parent.mkdir(mode=0o700, exist_ok=True)
     with duckdb.connect(str(home.warehouse)) as connection:
         home.warehouse.chmod(0o600)
         yield connection
@@ -150,7 +151,7 @@ def legs(home: Home, clock: Clock, nights_at_once: int | None = None) -> list[Cl
     nights = (clock.as_of - begins).days + 1
     length = nights_at_once or _nights_at_once()
     if length is None and nights > 1:
-        with duckdb.connect() as connection:
+        with duckdb.connect(config=home.spill()) as connection:
             found = connection.execute(
                 f"select count(distinct user_id) from {raw_scan(home, 'users')} where arrived_on <= ?", [clock.as_of]
             ).fetchone()

@@ -21,6 +21,7 @@ from dagster_dbt.asset_utils import get_asset_check_key_for_test
 from userops_pipeline.core import engine, generations, rulebook, scored, warehouse
 from userops_pipeline.core.faults import crash_point
 from userops_pipeline.core.home import DBT_PROJECT_DIR, Home, UserOpsError, write_json
+from userops_pipeline.core.leaks import without_values
 from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, held, partition_range
 from userops_pipeline.destinations import registry
 
@@ -46,7 +47,8 @@ def _environment(home: Home) -> dict[str, str]:
         "DBT_TARGET_PATH": str(home.dbt_target),
         "DBT_LOG_PATH": str(home.dbt_target / "logs"),
         "DBT_LOG_LEVEL": "none",
-        "DBT_LOG_LEVEL_FILE": "info",
+        # dbt's log quotes the values that a model could not take; who needs it says so.
+        "DBT_LOG_LEVEL_FILE": os.environ.get("DBT_LOG_LEVEL_FILE") or "none",
         "DBT_USE_COLORS": "false",
         "DBT_VERSION_CHECK": "false",
     }
@@ -181,7 +183,10 @@ def _on_spark(home: Home, statements: list[str]) -> None:
     outcome = invoke(home, ["--quiet", "run-operation", "run_statements", "--args", json.dumps({"statements": statements})])
     if not outcome.success:
         said = [outcome.exception, *(result.message for result in (outcome.result.results if outcome.result else []))]
-        reason = next((str(words) for words in said if words), "it gave no reason; dbt's log in warehouse/dbt/logs of the home has more")
+        reason = next(
+            (str(words) for words in said if words),
+            "it gave no reason; with DBT_LOG_LEVEL_FILE=info dbt keeps a log in warehouse/dbt/logs of the home",
+        )
         raise dg.Failure(f"Spark refused what the home told it: {' '.join(reason.split())[:600]}")
 
 
@@ -298,8 +303,7 @@ def _without_values(result: Any) -> str:
     """dbt's complaint without the values DuckDB quotes in conversion errors."""
     if str(result.status) == "fail":
         return f"{result.failures} rows fail"
-    lines = [line for line in str(result.message).splitlines() if "'" not in line]
-    return " ".join(" ".join(lines).split())[:300]
+    return without_values(str(result.message))[:300]
 
 
 def _events(

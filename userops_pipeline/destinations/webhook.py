@@ -19,12 +19,10 @@ and credentials of the environment are not used. The token and the URL are never
 from __future__ import annotations
 
 import email.utils
-import ipaddress
 import json
 import logging
 import os
 import re
-import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,6 +33,7 @@ import tenacity
 
 from userops_pipeline.core.audiences import Batch
 from userops_pipeline.core.home import UserOpsError
+from userops_pipeline.core.reachable import NotReachable, permitted
 from userops_pipeline.destinations.base import BatchReceipt, OutcomeUnknown, Refused
 
 TRY_AGAIN = frozenset({408, 409, 425, 429})  # and every 5xx
@@ -158,25 +157,18 @@ class Webhook:
             url.copy_with(host=address),
             content=body_of(batch),
             headers=headers,
-            extensions={"sni_hostname": url.raw_host.decode("ascii")},
+            extensions={"sni_hostname": url.raw_host.decode("ascii").rstrip(".")},
         )
 
     def _address(self, url: httpx.URL) -> str:
         if url.scheme not in ("https", "http") or not url.host or url.userinfo:
             raise Refused("url_not_allowed")
         try:
-            found = socket.getaddrinfo(url.raw_host.decode("ascii"), url.port or url.scheme, type=socket.SOCK_STREAM)
+            return permitted(url.raw_host.decode("ascii"), url.port or url.scheme, scheme=url.scheme, allow_loopback=self.allow_loopback)
+        except NotReachable as why:
+            raise Refused(str(why)) from None
         except (OSError, UnicodeError):
             raise _TryAgain("name_not_found") from None
-        addresses = [ipaddress.ip_address(str(entry[4][0]).split("%")[0]) for entry in found]
-        loopback = all(address.is_loopback for address in addresses)
-        if loopback and self.allow_loopback:
-            return str(addresses[0])
-        if url.scheme != "https":
-            raise Refused("https_required")
-        if not all(address.is_global and not address.is_multicast for address in addresses):
-            raise Refused("address_not_public")
-        return str(addresses[0])
 
 
 def body_of(batch: Batch) -> bytes:
@@ -197,7 +189,7 @@ def _receipt(batch: Batch, body: bytes) -> BatchReceipt:
         answer = json.loads(body)
         failed = {str(row["match_value"]): str(row["error"]) for row in answer["failed"]}
         complete = answer["accepted"] + len(answer["failed"]) == len(batch.rows) and len(failed) == len(answer["failed"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise OutcomeUnknown("answer_not_understood") from None
     if not complete or not failed.keys() <= {row.match_value for row in batch.rows}:
         raise OutcomeUnknown("answer_not_understood")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from userops_pipeline.core import generations
 from userops_pipeline.core.generations import Generation
-from userops_pipeline.core.home import Home, UserOpsError, write_atomically
+from userops_pipeline.core.home import Home, UserOpsError, share, write_atomically
 from userops_pipeline.core.pictures import Picture
 from userops_pipeline.core.review import churn, community, goals, lifecycle, membership, retention, segments, value
 from userops_pipeline.core.review.page import as_html
@@ -61,6 +61,7 @@ def review(generation: Generation) -> Review:
 def write(path: Path, page: Review) -> Path:
     """Write the page under a temporary name and rename it into place."""
     write_atomically(path, page.html.encode())
+    share(path)
     return path
 
 
