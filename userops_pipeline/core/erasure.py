@@ -133,7 +133,7 @@ def resolve(home: Home, sources: Sequence[Source], request: Request) -> Person:
     ensure_empty_tables(home)
     prefixes = {source.phone_prefix for source in sources} or {None}
     wanted = {form for address in request.addresses for prefix in prefixes for form in spellings(address, prefix)}
-    with duckdb.connect() as connection:
+    with duckdb.connect(config=home.spill()) as connection:
         connection.execute("create temp table pairs (user_id varchar, address varchar)")
         connection.execute("create temp table merges (user_id varchar, merged_into varchar)")
         connection.execute(
@@ -278,7 +278,7 @@ def _totals(home: Home) -> dict[tuple[str, date], tuple[int, Decimal | None]]:
     """Rows of raw per table and night, and the sum of its amounts."""
     ensure_empty_tables(home)
     found = {}
-    with duckdb.connect() as connection:
+    with duckdb.connect(config=home.spill()) as connection:
         for table in contract.tables().values():
             amount = "sum(amount)" if any(column.name == "amount" for column in table.columns) else "null"
             for night, rows, total in connection.execute(
