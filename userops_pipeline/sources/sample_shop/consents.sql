@@ -1,7 +1,7 @@
 -- One row per consent given or withdrawn; the basis is what the shop recorded, and a record without one is set aside.
 select
     user_no as user_id,
-    case channel when 'email' then email(contact) else phone(contact) end as contact_point,
+    contact as contact_point,
     channel,
     purpose,
     state,
