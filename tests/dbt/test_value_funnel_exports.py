@@ -319,10 +319,22 @@ def test_the_guards_of_the_lists_catch_a_list_that_was_tampered_with(folder: Pat
     ran = json.loads((folder / "target" / "run_results.json").read_text(encoding="utf-8"))["results"]
     assert {row["unique_id"].split(".")[2] for row in ran if row["status"] == "pass"} >= set(GUARDS)
     (tmp_path / "userops.duckdb").write_bytes((folder / "userops.duckdb").read_bytes())
+    forbidden = {
+        "opted_out": "2 Road",  # no standing subscription, and withdrawn there
+        "shares_an_address": "2 Road",
+        "complained": "10 Road",
+        "lives_with_a_bounce": "11 Road",
+        "survivor": "12 Road",
+        "subscribed": "1 Road",  # but for the message below
+    }
     with duckdb.connect(str(tmp_path / "userops.duckdb")) as database:
-        for user, point in (("opted_out", "2 Road"), ("a_silent_test_user", "9 Road")):
+        for user, point in {**forbidden, "a_silent_test_user": "9 Road"}.items():
+            database.execute("delete from exports.audiences where user_id = ?", [user])
             database.execute(
                 "insert into exports.audiences values ('first_purchase_coupons', 'csv_file', ?, ?, ?, '{}')", [user, user, point]
             )
-    tampered = try_dbt(tmp_path / "userops.duckdb", "test", "--select", *GUARDS, target=tmp_path / "target")
-    assert set(failures(tampered)) == set(GUARDS)
+        touch = {"touch_id": "t9", "user_id": "subscribed", "channel": "postal", "sent_at": "2024-03-01", "unsubscribed_at": "2024-03-02"}
+        add(database, "touches", [touch])
+    tampered = failures(try_dbt(tmp_path / "userops.duckdb", "test", "--select", *GUARDS, target=tmp_path / "target"))
+    assert set(tampered) == set(GUARDS)
+    assert tampered["assert_no_opted_out_user_in_audiences"].startswith(f"Got {len(forbidden) + 1} results")

@@ -67,7 +67,7 @@
 
 {#-
     The second judge of who may be contacted, for data tests: of `contacts` (a select of asked_for, user_id, channel, purpose and point)
-    those that the raw rows forbid. Written beside int_contact_permission and without it: a fault in the one is seen by the other.
+    those that the raw rows forbid: consents, suppressions and what messages were answered with. Written beside int_contact_permission and without it: a fault in the one is seen by the other.
 -#}
 {% macro forbidden_contacts(contacts) -%}
     {%- set always = "cast('9999-12-31 00:00:00' as timestamp)" -%}
@@ -119,17 +119,34 @@
             from {{ source("raw", "suppressions") }}
             where arrived_on <= (select as_of from clock)
         ),
+        -- What messages were answered with is asked of the messages, whoever else wrote it down.
+        heard as (
+            select user_id, point, channel, purpose, said_at, reason
+            from versions
+            where version_rank = 1
+            {%- for reason in ["unsubscribed", "complained", "bounced"] %}
+                union all
+                select
+                    user_id,
+                    lower(trim(contact_point)) as point,
+                    channel,
+                    cast(null as string) as purpose,
+                    {{ reason }}_at as said_at,
+                    {{ text_literal(reason) }} as reason
+                from {{ source("raw", "touches") }}
+                where {{ reason }}_at is not null and arrived_on <= (select as_of from clock)
+            {%- endfor %}
+        ),
         stops as (
             select
-                coalesce(merges.survivor_id, versions.user_id) as user_id,
-                versions.point,
-                versions.channel,
-                versions.purpose,
-                versions.said_at,
-                versions.reason
-            from versions
-            left join merges on versions.user_id = merges.user_id
-            where versions.version_rank = 1
+                coalesce(merges.survivor_id, heard.user_id) as user_id,
+                heard.point,
+                heard.channel,
+                heard.purpose,
+                heard.said_at,
+                heard.reason
+            from heard
+            left join merges on heard.user_id = merges.user_id
         ),
         answers as (
             select

@@ -3,6 +3,8 @@
 with
     clock as (select business_zone from {{ ref("int_clock") }}),
     merges as (select user_id, survivor_id from {{ ref("int_user_merge") }}),
+    -- Own is what a user does and comes for. Being invited by them is a deed of others, and telling us to stop is no
+    -- coming.
     acts as (
         select
             'users' as source_table,
@@ -54,7 +56,7 @@ with
             ordered_at as activity_at,
             ordered_on as activity_on,
             case when is_purchase then 'purchase' else 'order_' || status end as activity,
-            true as is_own,
+            status <> 'void' as is_own,
             'order' as object_type,
             order_id as object_id,
             cast(null as string) as campaign_id,
@@ -180,7 +182,7 @@ with
             {{ business_date("greatest(unsubscribed_at, sent_at)", "(select business_zone from clock)") }}
             as activity_on,
             'touch_unsubscribed' as activity,
-            true as is_own,
+            false as is_own,
             'campaign' as object_type,
             campaign_id as object_id,
             campaign_id as campaign_id,
@@ -196,7 +198,7 @@ with
             greatest(complained_at, sent_at) as activity_at,
             {{ business_date("greatest(complained_at, sent_at)", "(select business_zone from clock)") }} as activity_on,
             'touch_complained' as activity,
-            true as is_own,
+            false as is_own,
             'campaign' as object_type,
             campaign_id as object_id,
             campaign_id as campaign_id,
@@ -259,7 +261,7 @@ with
             step_at as activity_at,
             step_on as activity_on,
             'referral_' || step as activity,
-            true as is_own,
+            step = 'poster' as is_own,
             'user' as object_type,
             invitee_id as object_id,
             campaign_id as campaign_id,
