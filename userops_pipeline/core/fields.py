@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from userops_pipeline.core.addresses import EMAIL_CHANNELS, PHONE_CHANNELS, email_sql, normal_sql, phone_sql, word_sql
+from userops_pipeline.core.addresses import EMAIL_CHANNELS, PHONE_CHANNELS, clean_sql, email_sql, normal_sql, phone_sql, word_sql
 from userops_pipeline.core.contract import Column, Table
 from userops_pipeline.core.reading import identifier, quoted
 from userops_pipeline.core.source import Source
@@ -22,6 +22,8 @@ DECIMAL_TEXT = r"[+-]?\d+(\.\d+)?"
 UNPRINTABLE = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F\x{202A}-\x{202E}\x{2066}-\x{2069}]"
 PLACEHOLDERS_BEFORE = "1990-01-01"
 TRUE_WORDS = "'true', 't', '1', 'yes', 'y'"
+# Numbers whose last digits a spreadsheet rounded away: another id than the one that was meant, and perhaps somebody else's.
+ROUNDED_ID = r"\d+([.,]\d+)?[eE]\+\d+"
 NO_EMAIL = "not an e-mail address"
 NO_PHONE = "not a phone number with country (E.164)"
 FALSE_WORDS = "'false', 'f', '0', 'no', 'n'"
@@ -37,6 +39,8 @@ def typed(column: Column, source: Source) -> str:
             return phone_sql(text, source.phone_prefix)
         case "text" if column.format == "contact_point":
             return normal_sql(word_sql("t.channel"), text, source.phone_prefix)
+        case "text" if column.format == "id":
+            return id_sql(text, source.nothing)
         case "text" if column.only:
             return f"case when {word_sql(text)} in ({_listed(column.only)}) then {word_sql(text)} end"
         case "text":
@@ -79,6 +83,10 @@ def faults_of(column: Column) -> list[tuple[str, str]]:
             faults.append((f"{unread} and channel in ({_listed(EMAIL_CHANNELS)})", NO_EMAIL))
             faults.append((f"{unread} and channel in ({_listed(PHONE_CHANNELS)})", NO_PHONE))
             faults.append((unread, "not an address"))
+        case "text" if column.format == "id":
+            faults.append((f"regexp_full_match({value}, {quoted(ROUNDED_ID)})", "an id that lost its digits (1.23E+15); export it as text"))
+            if column.required:
+                faults.append((unread, "required, but a word for nothing (null, undefined, a nil UUID)"))
         case "text" if column.only:
             faults.append((unread, f"not one of {', '.join(column.only)}"))
         case "integer":
@@ -104,6 +112,16 @@ def faults_of(column: Column) -> list[tuple[str, str]]:
     if column.max is not None:
         faults.append((f"{value} > {_bound(column, column.max)}", f"above {column.max}"))
     return faults
+
+
+def id_sql(text: str, nothing: Iterable[str]) -> str:
+    """An id in the one form in which two spellings of it are equal; null where the text is a word for nothing.
+
+    What an integer becomes on its way through a floating-point column (`1000.0`) is that integer again.
+    """
+    plain = clean_sql(text)
+    whole = f"case when regexp_full_match({plain}, '[0-9]+\.0+') then split_part({plain}, '.', 1) else {plain} end"
+    return f"case when lower({plain}) in ({_listed(nothing)}) then null else {whole} end"
 
 
 def text_name(column: Column) -> str:

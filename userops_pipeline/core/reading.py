@@ -420,10 +420,19 @@ def _split(text: str) -> list[str]:
 
 
 def _parquet_text(name: str, sql_type: str) -> str:
-    """A Parquet column as text: floats without exponent or binary noise, timestamps in ISO 8601."""
+    """A Parquet column as text: floats without exponent or binary noise, timestamps in ISO 8601.
+
+    A whole number is written as one, whatever the column's type, so that an id does not depend on it; from 2^53 on a float no longer holds
+    each whole number, so there it keeps its exponent, by which an id that lost its digits is known.
+    """
     column = identifier(name)
     if sql_type in ("DOUBLE", "FLOAT"):
-        return f"coalesce(cast(try_cast({column} as decimal(38, 10)) as varchar), cast({column} as varchar))"
+        exact = f"abs({column}) < {2**53 if sql_type == 'DOUBLE' else 2**24}"
+        return (
+            f"case when {exact} and {column} = trunc({column}) then cast(cast({column} as bigint) as varchar) "
+            f"when {exact} then cast(cast({column} as decimal(38, 10)) as varchar) "
+            f"when isfinite({column}) then printf('%.16e', cast({column} as double)) else cast({column} as varchar) end"
+        )
     return f"cast({column} as varchar)"
 
 

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from userops_pipeline.core import contract
 from userops_pipeline.core.home import PROJECT_DIR, UserOpsError
@@ -28,6 +28,12 @@ SOURCES_DIR = PROJECT_DIR / "userops_pipeline" / "sources"
 PLAIN_NAME = re.compile(r"[\w][\w.\- ]*")
 LONGEST_NAME = 200  # bytes; what lies beside a landed file has a longer one, and 255 is what file systems take
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+# What stands in an id column where there is no id, in lower case; a source whose ids are among them states its own list.
+NOTHING = (
+    "null", "none", "nil", "nan", "na", "n/a", "#n/a", "undefined", "unknown", "(null)", "<null>", "(none)", "(not set)", "\\n", "-", "0",
+    "[object object]", "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff",
+)  # fmt: skip
 
 
 def _known_zone(name: str) -> str:
@@ -163,6 +169,7 @@ class Source(BaseModel):
     business_zone: Zone
     zone: Zone
     root: Root
+    nothing: tuple[str, ...] = NOTHING
     phone_prefix: str | None = Field(default=None, pattern=r"^\+[1-9][0-9]{0,3}$")
     first_night: date
     last_night: date | None = None
@@ -171,6 +178,11 @@ class Source(BaseModel):
     quiet: Quiet = Quiet()
     gate: Gate = Gate()
     folder: Path
+
+    @field_validator("nothing")
+    @classmethod
+    def _lower_case(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(word.strip().lower() for word in words)
 
     @model_validator(mode="after")
     def _nights_in_order(self) -> Source:
