@@ -85,6 +85,9 @@ def test_a_float_too_large_to_hold_each_whole_number_is_no_id(new_shop: Callable
         )
         connection.execute(f"copy (select * replace (cast(user_id as double) as user_id) from '{path}') to '{path}' (format parquet)")
     shop.run(NIGHT)
-    assert shop.ask("select user_id, amount::varchar from {orders} order by 1") == [("9007199254740990", "0.30"), ("9007199254740991", "0.30")]
+    assert shop.ask("select user_id, amount::varchar from {orders} order by 1") == [
+        ("9007199254740990", "0.30"),
+        ("9007199254740991", "0.30"),
+    ]
     assert {reason for _, _, reason in shop.aside()} == {"an id that lost its digits (1.23E+15); export it as text"}
     assert len(shop.aside()) == 2

@@ -84,7 +84,8 @@ def faults_of(column: Column) -> list[tuple[str, str]]:
             faults.append((f"{unread} and channel in ({_listed(PHONE_CHANNELS)})", NO_PHONE))
             faults.append((unread, "not an address"))
         case "text" if column.format == "id":
-            faults.append((f"regexp_full_match({value}, {quoted(ROUNDED_ID)})", "an id that lost its digits (1.23E+15); export it as text"))
+            lost = f"{unread} and regexp_matches({text}, {quoted(ROUNDED_ID)})"
+            faults.append((lost, "an id that lost its digits (1.23E+15); export it as text"))
             if column.required:
                 faults.append((unread, "required, but a word for nothing (null, undefined, a nil UUID)"))
         case "text" if column.only:
@@ -115,13 +116,14 @@ def faults_of(column: Column) -> list[tuple[str, str]]:
 
 
 def id_sql(text: str, nothing: Iterable[str]) -> str:
-    """An id in the one form in which two spellings of it are equal; null where the text is a word for nothing.
+    """An id in the one form in which two spellings of it are equal; null where the text is a word for nothing, or another id's first digits.
 
     What an integer becomes on its way through a floating-point column (`1000.0`) is that integer again.
     """
     plain = clean_sql(text)
     whole = f"case when regexp_full_match({plain}, '[0-9]+\.0+') then split_part({plain}, '.', 1) else {plain} end"
-    return f"case when lower({plain}) in ({_listed(nothing)}) then null else {whole} end"
+    rounded = f"regexp_full_match({plain}, {quoted(ROUNDED_ID)})"
+    return f"case when lower({plain}) in ({_listed(nothing)}) or {rounded} then null else {whole} end"
 
 
 def text_name(column: Column) -> str:
@@ -135,6 +137,8 @@ def unprintable(table: Table) -> str:
     Addresses and words of a closed list hide nothing: what cannot be seen is no part of them.
     """
     columns = [column for column in table.columns if column.type == "text" and not column.format and not column.only]
+    if not columns:
+        return ""
     together = ", ".join(identifier(text_name(column)) for column in columns)
     which = " ".join(
         f"when regexp_matches({identifier(text_name(column))}, {quoted(UNPRINTABLE)}) "

@@ -9,7 +9,6 @@ from __future__ import annotations
 import duckdb
 
 from userops_pipeline.core import contract
-from userops_pipeline.core.addresses import clean_sql
 from userops_pipeline.core.fields import faults_of, text_name
 from userops_pipeline.core.reading import identifier, quoted
 from userops_pipeline.core.source import Source
@@ -42,11 +41,6 @@ def listen(connection: duckdb.DuckDBPyConnection, table: str, erased: Tombstones
         connection.execute(
             f"insert into stops select {_place(table)}, user_id, contact_point, _other_reading, channel, purpose, null, 'unreadable' "
             "from judged where fault is not null and state is distinct from 'subscribed'"
-        )
-        # A withdrawal under a user's id with something unseen in it is that user's.
-        connection.execute(
-            f"insert into stops select {_place(table)}, {_cleaned('user_id')}, contact_point, null, channel, purpose, changed_at, 'unsubscribed' "
-            f"from judged where fault is null and state <> 'subscribed' and {_cleaned('user_id')} is distinct from user_id"
         )
         # What an erased person said of an address that is somebody else's too stands: nobody is left who could take it back.
         for channel, purpose, kind in erased.stopped():
@@ -96,11 +90,6 @@ def listen(connection: duckdb.DuckDBPyConnection, table: str, erased: Tombstones
             from judged left join verdicts as v using (_id)
             where fault is null and v.verdict is distinct from 'conflict' and v.verdict is distinct from 'duplicate'
                 and _other_reading is not null and channel is null
-            union all
-            select {_place(table)}, {_cleaned("user_id")}, contact_point, null, channel, purpose, said_at, reason
-            from judged left join verdicts as v using (_id)
-            where fault is null and v.verdict is distinct from 'conflict' and v.verdict is distinct from 'duplicate'
-                and {_cleaned("user_id")} is distinct from user_id
             """
         )
 
@@ -121,9 +110,6 @@ def write_down(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
             union
             select * exclude (other_reading) replace (null as contact_point) from stops
             where channel is null and user_id is not null and (table_name <> {quoted(STOPS)} or reason = 'unreadable')
-            union
-            select * exclude (other_reading) replace ({_cleaned("user_id")} as user_id) from stops
-            where {_cleaned("user_id")} is distinct from user_id
         ),
         numbered as (
             select *, row_number() over (
@@ -147,7 +133,3 @@ def write_down(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
 
 def _place(table: str) -> str:
     return f"_night, {quoted(table)}, _file, _row"
-
-
-def _cleaned(name: str) -> str:
-    return clean_sql(identifier(name))
