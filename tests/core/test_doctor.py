@@ -192,7 +192,7 @@ def test_a_full_disk_open_permissions_and_untold_alerts_are_named(home: Home, mo
     secret.write_bytes(b"")
     for path in (secret, secret.parent, secret.parent.parent):
         path.chmod(0o755)
-    assert [line.split(";")[0] for line in said(home)] == ["! Others on this machine can read lake/raw/users.parquet"]
+    assert [line.split(";")[0] for line in said(home)] == ["✗ Others on this machine can read lake/raw/users.parquet"]
     (home.root / "lake").chmod(0o700)
     monkeypatch.setenv("USEROPS_ALERT_WEBHOOK", "http://example.com")
     alerts.tell(home, "held", "night", key="k")

@@ -203,7 +203,7 @@ def _permissions(home: Home) -> _Seen:
     if open_ones:
         named = ", ".join(str(path.relative_to(home.root)) for path in open_ones[:SHOWN])
         more = f" and {len(open_ones) - SHOWN:,} more" if len(open_ones) > SHOWN else ""
-        yield "warn", f"Others on this machine can read {named}{more}; close the home: `chmod -R go= {home.root}`."
+        yield "error", f"Others on this machine can read {named}{more}; close the home: `chmod -R go= {home.root}`."
 
 
 def _open_folders(root: Path) -> Iterator[tuple[str, list[str]]]:

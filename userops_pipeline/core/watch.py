@@ -169,7 +169,7 @@ def of_exception(error: BaseException) -> str:
     if isinstance(error, UserOpsError | RuleError):
         return str(error)
     if isinstance(error, Stopped | KeyboardInterrupt):
-        return "It was asked to stop; nothing was published. Run the night again."
+        return "It was asked to stop. Run the night again."
     ours = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(str(PROJECT_DIR))]
     place = f" at {Path(ours[-1].filename).relative_to(PROJECT_DIR)}:{ours[-1].lineno}" if ours else ""
     return f"{type(error).__name__}{place}: {plain(str(error))}"

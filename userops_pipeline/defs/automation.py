@@ -232,9 +232,11 @@ def _told(event: dg.DagsterEvent) -> Failed:
     if spoken is not None:
         metadata = getattr(getattr(data, "user_failure_data", None), "metadata", None) or {}
         return Failed(step, _unnamed(spoken.message)[:1500], HELD in metadata)
-    if any(error.cls_name in ("DagsterExecutionInterruptedError", "KeyboardInterrupt") for error in chain):
-        return Failed(step, of_exception(KeyboardInterrupt()))
     innermost = chain[-1]
+    # DuckDB lets go of a query that a signal interrupts, and says so in these words instead of passing on what the signal raised.
+    is_stopped = innermost.message.strip().endswith("Query interrupted")
+    if is_stopped or any(error.cls_name in ("DagsterExecutionInterruptedError", "KeyboardInterrupt") for error in chain):
+        return Failed(step, of_exception(KeyboardInterrupt()))
     places = [found for line in innermost.stack if (found := re.search(r"(userops_pipeline/\S+)\", line (\d+)", line))]
     place = f" at {places[-1][1]}:{places[-1][2]}" if places else ""
     return Failed(step, f"{innermost.cls_name}{place}: {plain(_unnamed(innermost.message))}")
