@@ -25,6 +25,7 @@ from userops_pipeline.core.engine import Columns, engine, show
 from userops_pipeline.core.home import DBT_PROJECT_DIR, PACKAGE_DIR, Home, UserOpsError
 from userops_pipeline.core.lake import accounting_scan, raw_scan
 from userops_pipeline.core.nights import Night, conformed_nights
+from userops_pipeline.core.sealing import seal
 from userops_pipeline.core.source import Source
 
 # What the tables of the step `score` follow from, beside dbt's project.
@@ -34,6 +35,8 @@ SCORING = [
 ]
 # The window of a build from nothing: facts of any age.
 EVERYTHING = date.min
+# What dbt's profile sets on every connection; a further one must be named here, or the sealed warehouse refuses it.
+DBT_SETTINGS = ("memory_limit", "preserve_insertion_order")
 # Rows of a table with a row per user and night that one leg of a build makes at most: 41 million of them spill 9 GB to disk.
 USER_NIGHTS = 50_000_000
 
@@ -247,6 +250,14 @@ def finish_build(home: Home, as_of: date, handed_over: Mapping[tuple[str, str], 
     with _open(home) as connection:
         show(home, connection, handed_over or {})
         connection.execute("update raw.built set nights = ?, dirty_from = null, project_hash = ?", [json.dumps(nights), project_hash()])
+
+
+@contextmanager
+def sealed(home: Home) -> Iterator[None]:
+    """While this is open, whoever opens the warehouse in this process, as dbt does, reaches no file but it and the lake's tables."""
+    with _open(home) as connection:
+        seal(connection, home.raw, home.accounting, changeable=DBT_SETTINGS)
+        yield
 
 
 @contextmanager

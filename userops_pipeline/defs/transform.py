@@ -7,6 +7,7 @@ Add here when Dagster should show more of dbt; a table or a rule belongs into db
 import contextlib
 import json
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from datetime import date
@@ -54,11 +55,24 @@ def _environment(home: Home) -> dict[str, str]:
     }
 
 
+# What dbt and the engines under it need of the environment; all else could be printed by a text that dbt renders. Of DBT_ENV_SECRET_… dbt
+# itself sees to it that only its profile reads them.
+KEPT = re.compile(
+    r"PATH|HOME|USER|LOGNAME|LANG|LANGUAGE|TZ|TMPDIR|TEMP|TMP|PWD|VIRTUAL_ENV|(LC|LD|DYLD|XDG|PYTHON|PYTEST|COVERAGE|COV|OMP)_?\w*"
+    r"|(DBT|DAGSTER|JAVA|SPARK|PYSPARK|HADOOP)_\w+"
+    r"|USEROPS_(HOME|SOURCE|MEMORY|ENGINE|SPARK|NIGHTS_AT_ONCE|HOUR|SCHEDULE_ZONE|KILL_AT)"
+)
+
+
 @contextlib.contextmanager
 def _dbt_environment(home: Home) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in _environment(home)}
-    os.environ.update(_environment(home))
+    """The environment as dbt sees it: its own settings and what every program needs, and none of the secrets."""
+    ours = _environment(home)
+    before = {name: os.environ.get(name) for name in {*os.environ, *ours} if name in ours or not KEPT.fullmatch(name)}
     try:
+        for name in before.keys() - ours.keys():
+            os.environ.pop(name, None)
+        os.environ.update(ours)
         yield
     finally:
         for name, value in before.items():
@@ -69,11 +83,16 @@ def _dbt_environment(home: Home) -> Iterator[None]:
 
 
 def invoke(home: Home, arguments: list[str], callbacks: list[Any] | None = None) -> Any:
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner  # seconds to import: only a run or a stale manifest needs it
 
     home.dbt_target.mkdir(parents=True, exist_ok=True)
     with _dbt_environment(home):
-        return dbtRunner(callbacks=callbacks or []).invoke(arguments)
+        try:
+            return dbtRunner(callbacks=callbacks or []).invoke(arguments)
+        finally:
+            # Else dbt keeps the warehouse open, as sealed as it was for the build.
+            DuckDBConnectionManager.close_all_connections()
 
 
 def manifest_of(home: Home) -> dict[str, Any]:
@@ -86,6 +105,9 @@ def manifest_of(home: Home) -> dict[str, Any]:
     manifest = home.dbt_target / "manifest.json"
     project = warehouse.project_hash()
     if not (manifest.is_file() and stamp.is_file() and json.loads(stamp.read_text(encoding="utf-8")) == project):
+        if problems := rulebook.check_yaml_files(DBT_PROJECT_DIR):
+            # Parsing is rendering: what must not be rendered is refused before.
+            raise UserOpsError(f"The rules are refused: {problems[0]} ({len(problems)} in all; `userops rules check` lists them).")
         result = invoke(home, ["--quiet", "parse"])
         remembered = home.dbt_target / "partial_parse.msgpack"
         if not result.success and remembered.is_file():
@@ -276,7 +298,8 @@ def _run_dbt(home: Home, context: dg.AssetExecutionContext, command: list[str]) 
                 context.log.info(f"{len(done):3d}  tests run")
 
     # The manifest on disk is the one `parse` wrote; writing it and all results again costs seconds.
-    outcome = invoke(home, ["--quiet", "--no-write-json", *command], [on_event])
+    with warehouse.sealed(home) if engine.engine() == "duckdb" else contextlib.nullcontext():
+        outcome = invoke(home, ["--quiet", "--no-write-json", *command], [on_event])
     if outcome.result is None:
         raise dg.Failure(f"dbt could not start its {command[0]}: {' '.join(str(outcome.exception).split())[:600]}")
     results = list(outcome.result.results)

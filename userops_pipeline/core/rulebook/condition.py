@@ -19,6 +19,13 @@ from userops_pipeline.core.rulebook.problem import closest
 from userops_pipeline.core.sealing import seal
 
 MAX_LENGTH = 2000
+MAX_DEPTH = 50
+MAX_WHOLE = 2**63 - 1
+# What both engines extract alike, and cast to.
+PARTS = frozenset({"YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE"})
+CASTS = frozenset(["BOOLEAN", "TINYINT", "SMALLINT", "INT", "BIGINT", "FLOAT", "DOUBLE", "DECIMAL", "VARCHAR", "TEXT", "DATE", "TIMESTAMP"])
+LITERAL = re.compile(r"\d{1,38}|(?=[\d.]{2,38}$)\d*\.\d*|\d+(\.\d+)?e[+-]?\d{1,2}", re.IGNORECASE)
+ROWS_TRIED = 600
 
 FUNCTIONS: dict[type[exp.Expr], str] = {
     exp.Abs: "abs",
@@ -68,6 +75,38 @@ FAMILIES = {"BOOLEAN": "boolean", "VARCHAR": "text", "STRING_LITERAL": "text", "
 NUMBER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*|INTEGER_LITERAL")
 
 
+DYING = {
+    "OutOfRange": "its numbers grow too large where a column is large; calculate with smaller ones, or cast to double first.",
+    "Conversion": "a value it casts may not fit; write try_cast(… as …), and dates as 'YYYY-MM-DD'.",
+    "InvalidInput": "it asks a function for something it cannot do on every value; keep its arguments small and plain.",
+}
+# The values a condition is tried on. No count of a user reaches a thousand million, no number of days ten million, no amount a million million.
+LARGE_COUNT, LARGE_DAYS, LARGE_AMOUNT = 10**9, 10**7, 10**12
+TEXTS_TRIED = ("''", "'é漢😀'", "'NaN'", "'-1'", "'99999999999999999999'", "'2024-13-45'", "'%_\\'")
+DAYS_TRIED = ("'0001-01-01'", "'1970-01-01'", "'2024-02-29'", "'9999-12-31'")
+
+
+def _extremes(sql_type: str) -> list[str]:
+    """SQL of the values of a type that a condition is tried on."""
+    kind = sql_type.upper()
+    if kind == "BOOLEAN":
+        return ["null", "true", "false"]
+    if kind.startswith(("VARCHAR", "TEXT", "STRING")):
+        return ["null", *TEXTS_TRIED]
+    if kind.startswith(("DATE", "TIMESTAMP")):
+        return ["null", *(f"{day}::{'date' if kind == 'DATE' else 'timestamp'}" for day in DAYS_TRIED)]
+    if decimal := re.fullmatch(r"DECIMAL\((\d+)(?:, ?(\d+))?\)", kind):
+        large = min(LARGE_AMOUNT, 10 ** (int(decimal[1]) - int(decimal[2] or 0)) - 1)
+        return ["null", "0", "1", "-1", str(large), str(-large)]
+    if kind in ("DOUBLE", "FLOAT", "REAL", "DECIMAL"):
+        return ["null", "0", "0.000000001", "-1", str(LARGE_AMOUNT), str(-LARGE_AMOUNT)]
+    if large := {"TINYINT": 127, "SMALLINT": 32767, "INTEGER": LARGE_DAYS, "INT": LARGE_DAYS}.get(kind):
+        return ["null", "0", "1", "-1", str(large), str(-large)]
+    if NUMBER.fullmatch(kind):
+        return ["null", "0", "1", *([] if kind.startswith("U") else ["-1", str(-LARGE_COUNT)]), str(LARGE_COUNT)]
+    return ["null"]
+
+
 def guard(condition: str, columns: Mapping[str, str], *, is_aggregate: bool = False) -> list[str]:
     """Why this text may not be bound at all; empty when it is one harmless expression over these columns."""
     if not condition.strip():
@@ -79,15 +118,21 @@ def guard(condition: str, columns: Mapping[str, str], *, is_aggregate: bool = Fa
     try:
         tokens = sqlglot.tokenize(condition, read="duckdb")
         trees = sqlglot.parse(condition, read="duckdb")
-    except (SqlglotError, RecursionError) as error:
+    except RecursionError:
+        return ["the condition is nested too deeply; split it into tags or segments."]
+    except SqlglotError as error:
         return [f"the condition is not SQL: {_first_line(error)}"]
     if any(token.token_type is sqlglot.TokenType.SEMICOLON for token in tokens) or len(trees) != 1:
         return ["the condition holds a semicolon; a rule is one expression, not statements."]
     if any(token.comments for token in tokens) or re.search(r"--|/\*", re.sub(r"'[^']*'", "", condition)):
         return ["the condition holds a comment; put words into the description."]
+    if re.search(r"(?<!\w)\d[\d_]*_", re.sub(r"'[^']*'", "", condition)):
+        return ["the condition holds a number with _ in it; write its digits alone."]
     tree = trees[0]
     if tree is None:
         return ["the condition is empty; write `true` for a rule that takes everybody."]
+    if _depth(tree) > MAX_DEPTH:
+        return [f"the condition is nested more than {MAX_DEPTH} deep; split it into tags or segments."]
     faults: list[str] = []
     for node in tree.walk():
         sentence = _node_fault(node, columns, is_aggregate)
@@ -115,8 +160,11 @@ def _node_fault(node: exp.Expr, columns: Mapping[str, str], is_aggregate: bool) 
         return "if() is not allowed; write case when … then … else … end."
     if isinstance(node, exp.Filter) and not isinstance(node.this, tuple(AGGREGATES)):
         return "filter (where …) belongs behind an aggregate."
-    if isinstance(node, exp.Div) and not _never_zero(node.expression):
-        return f"'{node.sql()}' may divide by 0; write … / nullif({node.expression.sql()}, 0)."
+    if isinstance(node, exp.Div | exp.Mod) and not _never_zero(node.expression):
+        sign = "/" if isinstance(node, exp.Div) else "%"
+        return f"'{node.sql('duckdb')}' may divide by 0; write … {sign} nullif({node.expression.sql('duckdb')}, 0)."
+    if sentence := _not_on_both_engines(node):
+        return sentence
     if isinstance(node, exp.AggFunc) or type(node) in AGGREGATES:
         if not is_aggregate:
             return f"the aggregate {_name(node)}() is not allowed; a rule sees one row, so make it a column of the table."
@@ -132,6 +180,39 @@ def _node_fault(node: exp.Expr, columns: Mapping[str, str], is_aggregate: bool) 
             f"the function {_name(node)}() is not allowed; allowed are {', '.join(sorted(FUNCTIONS.values()))}, case, in, like and between."
         )
     return f"'{node.sql()[:60]}' is not allowed in a rule; use comparisons, and, or, not, in, between, like, case and arithmetic."
+
+
+def _not_on_both_engines(node: exp.Expr) -> str | None:
+    """What one engine takes and the other refuses, or takes for something else, and no data would show it."""
+    if isinstance(node, exp.In) and not node.expressions:
+        return "in () is empty; name what may stand there."
+    is_number = isinstance(node, exp.Literal) and not node.is_string
+    if is_number and (not LITERAL.fullmatch(node.this) or (node.this.isdigit() and int(node.this) > MAX_WHOLE)):
+        return f"the number {node.this[:40]} is too large or written in another way than 12, 1.5 or 1e6."
+    if isinstance(node, exp.Like) and (not isinstance(node.expression.unnest(), exp.Literal) or "\\" in node.expression.unnest().this):
+        return "like needs a text in quotes behind it, without a backslash; % and _ stand for any characters."
+    if isinstance(node, exp.Extract) and node.name.upper() not in PARTS:
+        return f"extract takes {', '.join(sorted(PARTS)).lower()}, and not {node.name.lower()[:40]}."
+    if isinstance(node, exp.DataType) and node.this.name not in CASTS:
+        return f"a cast to {node.sql('duckdb').lower()[:40]} is not allowed; cast to {', '.join(sorted(CASTS)).lower()}."
+    if isinstance(node, exp.Round):
+        places = node.args.get("decimals")
+        if places is not None and not (isinstance(places, exp.Literal) and places.this in map(str, range(11))):
+            return "round takes a number of places from 0 to 10."
+    return None
+
+
+def _depth(tree: exp.Expr) -> int:
+    """How deep the parts of a tree stand in one another; a chain of and or of or counts once."""
+    deepest, waiting = 0, [(tree, 1)]
+    while waiting:
+        node, depth = waiting.pop()
+        deepest = max(deepest, depth)
+        waiting += [
+            (child, depth if isinstance(node, exp.And | exp.Or) and type(child) is type(node) else depth + 1)
+            for child in node.iter_expressions()
+        ]
+    return deepest
 
 
 def sealed_database() -> duckdb.DuckDBPyConnection:
@@ -154,6 +235,12 @@ class Typist:
         faults = guard(condition, self.columns, is_aggregate=is_aggregate)
         if faults:
             return faults
+        try:
+            return self._unfit(condition, is_aggregate=is_aggregate, is_number=is_number) or self._dies(condition)
+        except RecursionError:
+            return ["the condition is nested too deeply; split it into tags or segments."]
+
+    def _unfit(self, condition: str, *, is_aggregate: bool, is_number: bool) -> list[str]:
         tree = parse(condition)
         try:
             result = self._types([condition])[0]
@@ -165,6 +252,24 @@ class Typist:
         if not faults and _family(result) != wanted:
             faults.append(f"it gives {_family(result)}, but it must give {'a number' if wanted == 'number' else 'true or false'}.")
         return list(dict.fromkeys(faults))
+
+    def _dies(self, condition: str) -> list[str]:
+        """Try a condition on rows of the least, greatest and oddest values its columns may have: what fails here would end a build."""
+        columns = columns_in(condition)
+        total, values = 1, []
+        for number, name in enumerate(columns):
+            found = _extremes(self.columns[name])
+            # All combinations where they are few, else as many as there are rows, spread.
+            place = f"(i // {total}) % {len(found)}" if total * len(found) <= ROWS_TRIED else f"hash(i, {number}) % {len(found)}"
+            total *= len(found)
+            values.append(f'list_extract([{", ".join(found)}]::{self.columns[name]}[], 1 + cast({place} as bigint)) as "{name}"')
+        rows = f"select {', '.join(values) or '1'} from range({min(total, ROWS_TRIED)}) as t(i)"
+        try:
+            self._database.execute(f"select ({condition}) as tried from ({rows}) as rows").fetchall()
+        except duckdb.Error as error:
+            kind = type(error).__name__.removesuffix("Exception")
+            return [DYING.get(kind, f"it fails on some values ({kind}); write it so that it gives null there.")]
+        return []
 
     def _node_types(self, tree: exp.Expr) -> dict[int, str]:
         """The type of every part, by identity; parts with an aggregate cannot stand beside parts without."""
@@ -196,6 +301,9 @@ def _type_fault(node: exp.Expr, types: Mapping[int, str]) -> str | None:
     if isinstance(node, (*COMPARISONS, exp.Between, exp.In, exp.Like, exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least)):
         parts = [part for part in node.iter_expressions() if id(part) in types]
         return _mismatch(node, [(part, family(part)) for part in parts])
+    if isinstance(node, exp.Case):
+        given = [branch.args["true"] for branch in node.args["ifs"]] + [part for part in (node.args.get("default"),) if part is not None]
+        return _mismatch(node, [(part, family(part)) for part in given if id(part) in types])
     if isinstance(node, (*ARITHMETIC, exp.Sum, exp.Avg)):
         for part in node.iter_expressions():
             if id(part) in types and family(part) not in ("number", "null"):
@@ -374,12 +482,17 @@ def _never_zero(divisor: exp.Expr) -> bool:
     bare = divisor.unnest()
     if isinstance(bare, exp.Nullif):
         return bare.expression.sql() == "0"
-    return isinstance(bare, exp.Literal) and not bare.is_string and float(bare.this) != 0
+    if isinstance(bare, exp.Neg):
+        bare = bare.this.unnest()
+    # A number so small that a decimal of the engine's rounds it to 0 divides by 0 again.
+    return isinstance(bare, exp.Literal) and not bare.is_string and bool(LITERAL.fullmatch(bare.this)) and float(bare.this) >= 1e-6
 
 
 def _is_iso_date(part: exp.Expr) -> bool:
+    if not isinstance(part, exp.Literal) or not re.fullmatch(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d)?", part.this):
+        return False
     try:
-        return isinstance(part, exp.Literal) and bool(datetime.datetime.fromisoformat(part.this))
+        return bool(datetime.datetime.fromisoformat(part.this))
     except ValueError:
         return False
 

@@ -6,6 +6,7 @@ Must not interpret a rule or import dbt.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,15 @@ import yaml
 from userops_pipeline.core.rulebook.problem import Problem
 
 OTHERS_FOLDERS = {"target", "dbt_packages", "logs"}
+# The project's own settings, where dbt reads the warehouse's path from the environment: no rule stands there.
+SETTINGS = {"dbt_project.yml", "profiles.yml"}
+# dbt renders what stands in braces, and takes a text that looks like a call of one of these for one, as it does what is listed under such a key.
+BRACES = re.compile(r"\{\{|\{%|\{#")
+CALL = re.compile(r"\s*(env_var|ref|var|source|doc|metric)\s*\(", re.IGNORECASE)
+CALLED_KEYS = {"depends_on", "input", "model", "to"}
+# What it may find there: a table by its name, and a dimension in the filter of a metric.
+NAMES_A_TABLE = re.compile(r"(ref\('\w+'\)|source\('\w+', ?'\w+'\))")
+DIMENSION = re.compile(r"\{\{ Dimension\('\w+'\) \}\}")
 # libyaml where PyYAML was built with it, as its wheels are: every night reads every file, and this is ten times as quick.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -41,8 +51,11 @@ def _check_file(path: Path, file: str) -> list[Problem]:
         text = path.read_text(encoding="utf-8")
         refused = [_event_problem(event, file) for event in yaml.parse(text, Loader=LOADER)]
         problems = [problem for problem in refused if problem]
+        if problems:
+            return problems
         # Composing expands nothing: with anchors refused, the tree is as large as the file.
-        return problems or list(_repeated(yaml.compose(text, Loader=LOADER), file))
+        tree = yaml.compose(text, Loader=LOADER)
+        return [*_repeated(tree, file), *([] if file in SETTINGS else _rendered(tree, file))]
     except UnicodeDecodeError:
         return [Problem(file=file, rule="file", sentence="is not UTF-8; save it as UTF-8.")]
     except (yaml.YAMLError, RecursionError) as error:
@@ -77,6 +90,27 @@ def _repeated(node: yaml.Node | None, file: str) -> Iterator[Problem]:
         yield from _twice(names, file, "the name '{}' stands twice in one list, and the last would win; rename one or take it out.")
         for item in node.value:
             yield from _repeated(item, file)
+
+
+def _rendered(node: yaml.Node | None, file: str, key: str = "") -> Iterator[Problem]:
+    """Texts that dbt would not take as they stand: rendered, one could show a secret of the environment or become another condition."""
+    if isinstance(node, yaml.MappingNode):
+        for name, value in node.value:
+            yield from _rendered(name, file)
+            yield from _rendered(value, file, name.value if isinstance(name, yaml.ScalarNode) else "")
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _rendered(item, file, key)
+    elif isinstance(node, yaml.ScalarNode):
+        text, line = str(node.value), node.start_mark.line + 1
+        if BRACES.search(DIMENSION.sub("", text) if key == "filter" else text):
+            sentence = "holds {{, {% or {#, which dbt would render instead of taking the text as it stands; write it without."
+            yield Problem(file=file, rule=key or "file", line=line, sentence=sentence)
+        elif (CALL.match(text) or (key in CALLED_KEYS and "(" in text)) and not NAMES_A_TABLE.fullmatch(text):
+            sentence = (
+                "would be called by dbt; what may stand there is ref('table') or source('schema', 'table'), and no other text begins so."
+            )
+            yield Problem(file=file, rule=key or "file", line=line, sentence=sentence)
 
 
 def _twice(nodes: Iterable[yaml.Node], file: str, sentence: str) -> Iterator[Problem]:
