@@ -158,7 +158,7 @@ def night() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(CONDITIONS)
 def test_what_is_accepted_dies_on_no_night(typist: Typist, night: duckdb.DuckDBPyConnection, condition: str) -> None:
     if not typist.faults(condition):
