@@ -398,3 +398,59 @@ def test_a_night_is_not_made_again_of_less_than_it_was_made_of(shop: Any) -> Non
     place.with_name("orders.csv.manifest.json").write_bytes(manifest)
     shop.conform(NIGHTS[1])
     assert shop.lake_bytes() == before
+
+
+# -- versions ----------------------------------------------------------------------------------------------------------
+
+VERSIONED = 'select order_id, user_id, "at" as ordered_at, status, amount, currency, {version} as _version, _file, _row, _night from orders'
+
+
+def versioned(new_shop: Callable, version: str, *nights: list[str], **changes: Any) -> Any:
+    columns = [*HEAD.strip().split(","), "updated"]
+    shop = new_shop(
+        files={"orders": {"path": "{night}/orders*", "columns": columns}},
+        tables={"orders": {"each": "orders"}},
+        mappings={"orders": VERSIONED.format(version=version)},
+        **changes,
+    )
+    for night, rows in zip(NIGHTS, nights, strict=False):
+        shop.drop(night, "orders.csv", ",".join(columns) + "\n" + "".join(f"o8,u1,2026-03-01 10:00:00,10.00,CNY,{row}\n" for row in rows))
+    shop.run(*NIGHTS[: len(nights)])
+    return shop
+
+
+@pytest.mark.parametrize(
+    ("newer", "older"),
+    [
+        ("2026-03-02 10:00:00", "2026-03-01 18:00:00"),
+        ("2026-03-02T01:00:00+08:00", "2026-03-01 16:00:00"),  # 17:00 in UTC
+        ("10", "9"),
+        ("2026-03-02", "2026-03-01 23:59:59"),
+    ],
+)
+def test_an_older_version_that_arrives_on_a_later_night_changes_nothing(new_shop: Callable, newer: str, older: str) -> None:
+    """A late message, or an old file sent again; it is counted, and neither splits nor replays change that."""
+    nights = [[f"paid,{older}"], [f"refunded,{newer}"], [f"shipped,{older}"], [f"completed,{newer}"]]
+    shop = versioned(new_shop, "updated", *nights)
+    assert [row[:2] for row in shop.ask("select arrived_on::varchar, status from {orders} order by 1")] == [
+        (NIGHTS[0], "paid"), (NIGHTS[1], "refunded"), (NIGHTS[3], "completed"),
+    ]  # fmt: skip
+    assert [(entry.rows_in, entry.kept, entry.duplicates) for entry in shop.conform(NIGHTS[2])][:1] == [(1, 0, 1)]
+    before = shop.lake_bytes()
+    shop.conform(NIGHTS[0])
+    for night in NIGHTS:
+        shop.conform(night)
+    assert shop.lake_bytes() == before
+
+
+def test_what_the_mapping_counts_itself_is_a_version_within_its_night_only(new_shop: Callable) -> None:
+    shop = versioned(new_shop, "_row", ["placed,", "placed,", "paid,"], ["refunded,"])
+    assert shop.ask("select arrived_on::varchar, status from {orders} order by 1") == [(NIGHTS[0], "paid"), (NIGHTS[1], "refunded")]
+
+
+def test_a_replayed_earlier_night_makes_later_older_versions_outdated(new_shop: Callable) -> None:
+    shop = versioned(new_shop, "updated", ["paid,2026-03-01 10:00:00"], ["shipped,2026-03-02 10:00:00"])
+    shop.drop(NIGHTS[0], "orders.csv", HEAD.strip() + ",updated\no8,u1,2026-03-01 10:00:00,10.00,CNY,cancelled,2026-03-05 10:00:00\n")
+    shop.land(NIGHTS[0], accept_changed=True)
+    shop.conform(NIGHTS[0])
+    assert shop.ask("select arrived_on::varchar, status from {orders} order by 1") == [(NIGHTS[0], "cancelled")]

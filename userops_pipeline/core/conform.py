@@ -20,7 +20,7 @@ import duckdb
 from userops_pipeline.core import addresses, contract, stops
 from userops_pipeline.core.contract import Table
 from userops_pipeline.core.faults import crash_point
-from userops_pipeline.core.fields import faults_of, text_name, typed, unprintable
+from userops_pipeline.core.fields import faults_of, text_name, typed, unprintable, version_key
 from userops_pipeline.core.forget import forget, settle
 from userops_pipeline.core.home import Home, UserOpsError, write_json
 from userops_pipeline.core.lake import raw_scan
@@ -56,7 +56,7 @@ def conform(home: Home, source: Source, nights: list[date], *, progress: Callabl
     """Rebuild these nights of the lake from landing; the same landing gives the same bytes.
 
     A run that died in here left a pending note, and its nights are rebuilt along with the ones asked for; so are later nights
-    already conformed, where a table skips the keys that earlier nights brought.
+    already conformed, where a table skips the keys that earlier nights brought or its mapping states versions.
 
     Returns:
         One entry per mapped table and night, in that order, and per night of `suppressions` where the source has a table that may stop contact.
@@ -69,8 +69,8 @@ def conform(home: Home, source: Source, nights: list[date], *, progress: Callabl
     pending = home.nights / f"{source.name}.pending.json"
     if pending.is_file():
         nights = sorted({*nights, *(date.fromisoformat(night) for night in json.loads(pending.read_text(encoding="utf-8")))})
-    if any(mapping.known_keys == "skip" for mapping in source.tables.values()):
-        # What a night brings decides what is known on every later one.
+    if any(mapping.known_keys == "skip" or "_version" in source.mapping_sql(name) for name, mapping in source.tables.items()):
+        # What a night brings decides what is known, and which version is the newest, on every later one.
         nights = sorted({*nights, *(known.night for known in conformed_nights(home, source.name) if known.night > min(nights))})
     settle(home, source, nights)
     before = {known.night: known.landed for known in conformed_nights(home, source.name)}
@@ -193,14 +193,14 @@ def _map(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) ->
     if table.name not in source.tables:
         columns = ", ".join(f"cast(null as varchar) as {identifier(column.name)}" for column in table.columns)
         connection.execute(
-            f"create temp table mapped as select {columns}, cast(null as varchar) as _file, cast(null as bigint) as _row, null as _version, "
+            f"create temp table mapped as select {columns}, cast(null as varchar) as _file, cast(null as bigint) as _row, cast(null as varchar) as _version, false as _lasting, "
             "cast(null as date) as _night, cast(null as bigint) as _id where false"
         )
         return
     place = f"{source.name}/{table.name}.sql"
     sql = checked_sql(source, table.name)
     try:
-        described = [row[0] for row in connection.execute(f"describe ({sql})").fetchall()]
+        described = {row[0]: str(row[1]) for row in connection.execute(f"describe ({sql})").fetchall()}
     except duckdb.Error as error:
         raise UserOpsError(f"{place} cannot be run{line_of(error)}: {str(error).splitlines()[0]}") from None
     known = {column.name for column in table.columns}
@@ -218,7 +218,9 @@ def _map(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) ->
         else f"cast(null as varchar) as {identifier(column.name)}"
         for column in table.columns
     )
-    version = "_version" if "_version" in described else "null"
+    version = "cast(_version as varchar)" if "_version" in described else "cast(null as varchar)"
+    # A number the mapping makes, such as `_row`, counts within its file's night; what the source states counts for good.
+    lasting = str("INT" not in described.get("_version", "INT")).lower()
     # A daily file's record arrived in the night of its file, whatever the mapping makes of a date in it; a record of an archive in the
     # night the mapping says, or, where that cannot be read or never comes, in the first or last one: no record is in no night.
     first, last = date_literal(source.first_night), date_literal(source.last_night or date.max)
@@ -227,7 +229,7 @@ def _map(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) ->
     try:
         connection.execute(
             f"create temp table mapped as select *, row_number() over () as _id from ("
-            f"select {columns}, _file, cast(_row as bigint) as _row, {version} as _version, "
+            f"select {columns}, _file, cast(_row as bigint) as _row, {version} as _version, {lasting} as _lasting, "
             f"{night} as _night from ({sql}) as mapping"
             ") where _night in (select night from nights)"
         )
@@ -295,12 +297,12 @@ def _judge(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) 
     connection.execute(
         f"""
         create temp table judged as
-        select {_listed(_names(table))}, _file, _row, _version, _night, _id, fault,
+        select {_listed(_names(table))}, _file, _row, _version, case when _lasting then _version end as _stated, _night, _id, fault,
             case when fault is not null then json_object({record}) end as _record{other_reading}
         from (
             select v.*, case {faults} {unprintable(table)} {row_faults} when {late} then {quoted(late_reason)} end as fault
             from (
-                select t._file, t._row, t._version, t._night, t._id, n.ends_at as _night_ends_at, n.late_before as _late_before, {values}, {texts}
+                select t._file, t._row, {version_key(source)} as _version, t._lasting, t._night, t._id, n.ends_at as _night_ends_at, n.late_before as _late_before, {values}, {texts}
                 from mapped as t
                 join (select night, utc(night + 1) as ends_at, utc(night - {table.lateness}) as late_before from nights) as n
                     on t._night = n.night
@@ -311,34 +313,60 @@ def _judge(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) 
 
 
 def _know_again(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, table: Table) -> None:
-    """`known`: the rows whose key an earlier night brought, where the source says that such rows are to be skipped."""
-    connection.execute("create temp table known (_id bigint)")
-    if _rules(source, table).known_keys != "skip":
-        return
+    """`known`: the rows that an earlier night has settled, with their `verdict`.
+
+    A duplicate is one whose key an earlier night brought, where the source says that such rows are to be skipped; outdated is one of which
+    an earlier night brought a newer version. What somebody said (of words of which the strictest counts, and stops) is never outdated.
+    """
+    connection.execute("create temp table known (_id bigint, verdict varchar)")
     key = _listed(table.key)
-    connection.execute(
-        f"""
-        insert into known
-        with first_sightings as (
-            select {key}, min(night) as night
-            from (
-                select {key}, _night as night from judged where fault is null
-                union all
-                select {key}, arrived_on from {raw_scan(home, table.name)}
-                where source_name = {quoted(source.name)} and arrived_on not in (select night from nights)
+    before = f"source_name = {quoted(source.name)} and arrived_on not in (select night from nights)"
+    if _rules(source, table).known_keys == "skip":
+        connection.execute(
+            f"""
+            insert into known
+            with first_sightings as (
+                select {key}, min(night) as night
+                from (
+                    select {key}, _night as night from judged where fault is null
+                    union all
+                    select {key}, arrived_on from {raw_scan(home, table.name)} where {before}
+                )
+                group by all
             )
-            group by all
+            select j._id, 'duplicate'
+            from judged as j
+            join first_sightings as s on {_same(table.key, "j", "s")}
+            where j.fault is null and s.night < j._night
+            """
         )
-        select j._id
-        from judged as j
-        join first_sightings as s on {_same(table.key, "j", "s")}
-        where j.fault is null and s.night < j._night
-        """
-    )
+    elif _has_versions(connection) and not any(column.strictest for column in table.columns) and table.name != stops.STOPS:
+        connection.execute(
+            f"""
+            insert into known
+            with versions as (
+                select {key}, _night as night, _stated as version from judged where fault is null and _stated is not null
+                union all
+                select {key}, arrived_on, version from {raw_scan(home, table.name)} where version is not null and {before}
+            ),
+            newest as (
+                select {key}, night, max(version) as version from versions group by all
+            )
+            select j._id, 'outdated'
+            from judged as j
+            join newest as n on {_same(table.key, "j", "n")}
+            where j.fault is null and n.night < j._night and n.version > j._stated
+            group by j._id
+            """
+        )
+
+
+def _has_versions(connection: duckdb.DuckDBPyConnection) -> bool:
+    return connection.execute("select 1 from judged where _stated is not null limit 1").fetchone() is not None
 
 
 def _tell_copies_apart(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) -> None:
-    """`verdicts`: of every row whose key stands twice in a night, whether it is kept, a duplicate or in conflict; a known row is a duplicate.
+    """`verdicts`: of every row whose key stands twice in a night, whether it is kept, a duplicate or in conflict; and what is known.
 
     Of one key the strictest word wins, then the newest version, and where the mapping states none, the greatest content: never the place in a file, so that a
     delivery means the same in any order and any number of files. Equal content is one row. What has no verdict is kept.
@@ -350,7 +378,8 @@ def _tell_copies_apart(connection: duckdb.DuckDBPyConnection, source: Source, ta
         for column in table.columns
         if column.strictest
     )
-    new = "(select * from judged anti join known using (_id))" if rules.known_keys == "skip" else "judged"
+    (settled,) = connection.execute("select count(*) from known").fetchone() or (0,)
+    new = "(select * from judged anti join known using (_id))" if settled else "judged"
     connection.execute(
         f"""
         create temp table repeated as
@@ -386,7 +415,7 @@ def _tell_copies_apart(connection: duckdb.DuckDBPyConnection, source: Source, ta
         join judged as j using (_id)
         join winner as w on {_same(keys, "j", "w")}
         union all
-        select _id, 1, 'duplicate' from known
+        select _id, 1, verdict from known
         """
     )
 
@@ -403,7 +432,7 @@ def _divide(connection: duckdb.DuckDBPyConnection, source: Source, table: Table)
     connection.execute(
         f"""
         create temp table kept as
-        select {lineage}, {", ".join(kept_columns)}
+        select {lineage}, _stated as version, {", ".join(kept_columns)}
         from (
             select j.*, coalesce(v.copy, 1) as copy
             from judged as j left join verdicts as v using (_id)
@@ -437,7 +466,7 @@ def _count(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) 
         left join (select arrived_on as night, count(*) as c from aside group by 1) as q using (night)
         left join (
             select j._night as night, count(*) as c
-            from judged as j join verdicts as v using (_id) where v.verdict = 'duplicate' group by 1
+            from judged as j join verdicts as v using (_id) where v.verdict in ('duplicate', 'outdated') group by 1
         ) as d using (night)
         """
     )

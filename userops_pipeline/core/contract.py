@@ -35,6 +35,7 @@ LINEAGE_COLUMNS: dict[str, tuple[str, str]] = {
     "source_name": ("VARCHAR", "Source folder the row came through"),
     "source_file": ("VARCHAR", "Landed file the row came from"),
     "source_row": ("BIGINT", "Record number in that file, counted from 1 without the header"),
+    "version": ("VARCHAR", "Which version of the record it is, as the mapping says and in a form that sorts; null where it does not say"),
 }
 
 

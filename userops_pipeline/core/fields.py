@@ -115,6 +115,16 @@ def faults_of(column: Column) -> list[tuple[str, str]]:
     return faults
 
 
+def version_key(source: Source) -> str:
+    """SQL of a record's version (`t._version`, text) in a form that sorts: a whole number, a time in UTC, or else the text as it is."""
+    text = "t._version"
+    at = typed(Column(name="_version", type="timestamp", about="When this version was made"), source)
+    return (
+        f"case when regexp_full_match({text}, '[0-9]{{1,18}}') then lpad({text}, 20, '0') "
+        f"else coalesce(strftime({at}, '%Y-%m-%d %H:%M:%S.%f'), {text}) end"
+    )
+
+
 def id_sql(text: str, nothing: Iterable[str]) -> str:
     """An id in the one form in which two spellings of it are equal; null where the text is a word for nothing, or another id's first digits.
 
