@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from userops_pipeline.core.home import Home, sha256_of, write_json
 from userops_pipeline.core.reading import FileRefused, Reading, check_sidecar
 from userops_pipeline.core.source import Source
+from userops_pipeline.core.tombstones import Tombstones
 
 # An archive holds every night at once, so its landing folder is named for none.
 ARCHIVE = "archive"
@@ -179,12 +180,15 @@ class _Delivery:
     def _refuse(self, path: Path, sentence: str) -> Landed:
         folder = _refusal_folder(self.home, self.source, self.name, self.night)
         folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f".{os.getpid()}.part.{path.name}"
-        try:
-            _copy(path, part)
-            os.replace(part, folder / path.name)
-        finally:
-            part.unlink(missing_ok=True)
+        if Tombstones.of(self.home):
+            (folder / path.name).unlink(missing_ok=True)  # nobody can tell whether an erased person stands in a file that cannot be read
+        else:
+            part = folder / f".{os.getpid()}.part.{path.name}"
+            try:
+                _copy(path, part)
+                os.replace(part, folder / path.name)
+            finally:
+                part.unlink(missing_ok=True)
         document = {"name": path.name, "file": self.name, "night": self.night, "reason": sentence}
         write_json(folder / f"{path.name}.reason.json", document)
         return Landed(path.name, self.name, self.night, "refused", bytes=path.stat().st_size, sentence=sentence)
