@@ -132,6 +132,17 @@ def test_each_of_two_sources_is_held_to_its_own_tolerances(new_shop: Any) -> Non
     results = run_gate(first.home, [first.source, second.source], [TONIGHT], TONIGHT)
     assert failed(results) == {"orders.shop_quarantine_is_small", "orders.shop_app_volume_is_usual"}
 
+    # the night after, one of the two sends cents
+    after = TONIGHT + timedelta(days=1)
+    for shop, mark, amount in ((first, "a", "500.00"), (second, "b", "5.00")):
+        shop.drop(str(after), "users.csv", USER_HEAD)
+        shop.drop(str(after), "orders.csv", HEAD + "".join(f"{mark}-{after}-{i},,{after} 10:00:00,{amount},CNY,paid\n" for i in range(60)))
+        shop.run(str(after))
+    results = run_gate(first.home, [first.source, second.source], [after], after)
+    assert failed(results) == {"deliveries.shop_columns_are_usual"}
+    (unusual,) = (result for result in results if not result.passed)
+    assert unusual.detail == f"{after} orders.amount: a median of 500, usually 5 (20 nights)"
+
 
 def test_every_kind_of_expectation_is_among_those_shown_a_bad_case() -> None:
     """A kind added to the gate must be added to the test above."""
@@ -148,13 +159,14 @@ def test_every_kind_of_expectation_is_among_those_shown_a_bad_case() -> None:
                 "is_small",
                 "is_usual",
                 "are_accepted",
+                "are_usual",
                 "are_fresh",
             )
             if name.endswith(end)
         )
         for name in (expectation.name for expectation in expectations([load_source("sample_shop")]))
     }
-    assert len(kinds) == 10
+    assert len(kinds) == 11
 
 
 def test_names_are_unique_and_what_is_expected_follows_the_contract() -> None:

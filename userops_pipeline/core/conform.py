@@ -17,7 +17,7 @@ from pathlib import Path
 
 import duckdb
 
-from userops_pipeline.core import addresses, contract, stops
+from userops_pipeline.core import addresses, contract, stops, usual
 from userops_pipeline.core.contract import Table
 from userops_pipeline.core.faults import crash_point
 from userops_pipeline.core.fields import faults_of, text_name, typed, unprintable, version_key
@@ -135,6 +135,7 @@ def _conform_nights(
             "create temp table accounting (source_name varchar, table_name varchar, arrived_on date, rows_in bigint, rows_kept bigint,"
             " rows_quarantined bigint, rows_duplicate bigint)"
         )
+        usual.begin(connection)
         written: list[tuple[Path, Path]] = []
         stops.begin(connection)
         names = [name for name in source.tables if name != stops.STOPS]
@@ -144,6 +145,7 @@ def _conform_nights(
             progress(f"conform {name} ({number} of {len(names)})")
             written += _conform_table(connection, source, contract.tables()[name], home, scratch)
         written += write_partitions(connection, "accounting", home.accounting, source.name, scratch / "accounting", "table_name")
+        written += write_partitions(connection, "profiles", home.profiles, source.name, scratch / "profiles", "table_name, column_name")
         rows = connection.execute("select * from accounting").fetchall()
         _check_identity(rows)
         crash_point("conform:before_files")
@@ -265,6 +267,9 @@ def _conform_table(
         stops.listen(connection, table.name, Tombstones.of(home))
     if table.name == stops.STOPS:
         stops.write_down(connection, source)
+    if table.name in source.tables:
+        on = f"business_date({identifier(table.at)})" if table.at else "cast(null as date)"
+        usual.note(connection, table, source.name, f"(select *, {on} as _on from kept)")
     _count(connection, source, table)
     order = f"{_listed(table.key)}, source_file, source_row"
     written = write_partitions(connection, "kept", home.raw / table.name, source.name, scratch / f"{table.name}.kept", order)

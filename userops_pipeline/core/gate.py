@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import duckdb
 
-from userops_pipeline.core import contract, stops
+from userops_pipeline.core import contract, stops, usual
 from userops_pipeline.core.contract import Column, Table
 from userops_pipeline.core.home import Home
 from userops_pipeline.core.lake import accounting_scan, raw_scan
@@ -26,11 +26,9 @@ from userops_pipeline.core.landing import manifests, refused
 from userops_pipeline.core.leaks import REMEDY, addresses_in, looks_like_address
 from userops_pipeline.core.reading import identifier, quoted
 from userops_pipeline.core.source import Source
+from userops_pipeline.core.usual import HISTORY_NIGHTS, REGULAR_NIGHTS, USUAL_ROWS
 
 Severity = Literal["error", "warning"]
-HISTORY_NIGHTS = 28
-REGULAR_NIGHTS = 14  # a table with rows on fewer of the last 28 nights has no usual volume
-USUAL_ROWS = 50  # nor has one with fewer rows a night
 
 
 @dataclass(frozen=True)
@@ -62,6 +60,7 @@ class GateResult:
     rows: int
     unexpected: int
     waived: bool = False
+    detail: str = ""  # which columns, with their figures
 
 
 def expectations(sources: Iterable[Source]) -> list[Expectation]:
@@ -148,6 +147,10 @@ def expectations(sources: Iterable[Source]) -> list[Expectation]:
                         "ExpectColumnValuesToBeBetween", {"column": "nights_late", "min_value": 0, "max_value": source.gate.fresh_days},
                         view=f"{source.name}_deliveries")
         )  # fmt: skip
+        found.append(
+            Expectation("deliveries", f"{source.name}_columns_are_usual", f"every column of {source.name} looks like its last nights",
+                        "ExpectColumnValuesToBeInSet", {"column": "unusual_columns", "value_set": [0]}, view=f"{source.name}_deliveries")
+        )  # fmt: skip
     return found
 
 
@@ -169,7 +172,8 @@ def run_gate(
     """Check what arrived in `nights`; volume and freshness are judged for `as_of`. `waived` names `<table>.<expectation>` to let pass."""
     with home.scratch("gate") as scratch:
         database = scratch / "gate.duckdb"
-        for sentence in _prepare(database, home, sources, nights, as_of):
+        said, details = _prepare(database, home, sources, nights, as_of)
+        for sentence in said:
             progress(sentence)
         progress("gate: run expectations")
         found = expectations(sources)
@@ -184,6 +188,7 @@ def run_gate(
             rows,
             unexpected,
             waived=not passed and f"{expectation.table}.{expectation.name}" in waived,
+            detail=details.get(expectation.name, ""),
         )
         for expectation, (passed, rows, unexpected) in zip(found, outcomes, strict=True)
     ]
@@ -192,12 +197,17 @@ def run_gate(
 # -- what is checked -----------------------------------------------------------------------------------------------
 
 
-def _prepare(database: Path, home: Home, sources: list[Source], nights: list[date], as_of: date) -> list[str]:
+def _prepare(database: Path, home: Home, sources: list[Source], nights: list[date], as_of: date) -> tuple[list[str], dict[str, str]]:
     """One table per contract table with the nights' rows and what cannot be told from a single row; no personal column.
 
-    Gives a sentence for every column in which somebody's address was found.
+    Gives a sentence for every column in which somebody's address was found, and by expectation what it looked at in detail.
     """
     said: list[str] = []
+    details: dict[str, str] = {}
+    # Each of the nights that nobody has let pass yet; of a longer history being loaded, its end.
+    judged = nights if len(nights) <= HISTORY_NIGHTS else [as_of]
+    known = usual.noted(home, [source.name for source in sources], min(judged) - timedelta(days=HISTORY_NIGHTS), as_of)
+    unusual = [(night, deviation) for night in judged for deviation in usual.deviations(known, night)]
     with duckdb.connect(str(database)) as connection:
         connection.execute("create temp table nights (night date)")
         connection.executemany("insert into nights values (?)", [(night,) for night in nights])
@@ -213,8 +223,12 @@ def _prepare(database: Path, home: Home, sources: list[Source], nights: list[dat
         for source in sources:
             late = max((_nights_late(home, source, name, as_of) for name in source.files), default=0)
             waiting = len(list(refused(home, source)))
-            connection.execute(f"create table {source.name}_deliveries as select {waiting} as refused_files, {late} as nights_late")
-    return said
+            told = [f"{night} {found.table}.{found.sentence}" for night, found in unusual if found.source == source.name]
+            details[f"{source.name}_columns_are_usual"] = "; ".join(told)
+            connection.execute(
+                f"create table {source.name}_deliveries as select {waiting} as refused_files, {late} as nights_late, {len(told)} as unusual_columns"
+            )
+    return said, details
 
 
 def _prepare_table(connection: duckdb.DuckDBPyConnection, home: Home, table: Table) -> None:

@@ -90,6 +90,11 @@ class Home:
         return self.root / "lake" / "raw"
 
     @property
+    def profiles(self) -> Path:
+        """What each column of a night looked like, in counts and shares."""
+        return self.root / "lake" / "profiles"
+
+    @property
     def nights(self) -> Path:
         return self.root / "lake" / "nights"
 

@@ -1,6 +1,6 @@
 """The files of the lake: written aside in a fixed order, so that equal rows are equal bytes, then renamed into place.
 
-Here lives how raw, quarantine and accounting become Parquet files; add here when the lake gains a kind of file.
+Here lives how raw, quarantine, accounting and profiles become Parquet files; add here when the lake gains a kind of file.
 Must not decide which rows a file holds (conform does), nor read one (lake does).
 """
 
@@ -51,8 +51,9 @@ def move_into_place(home: Home, source: Source, nights: list[date], written: lis
         os.chmod(part, 0o600)
         os.replace(part, place)
     for night in nights:
-        for root in (home.raw, home.quarantine):
-            for old in root.glob(f"*/arrived_on={night.isoformat()}/*.parquet"):
+        folder = f"arrived_on={night.isoformat()}"
+        for root in (*home.raw.glob("*"), *home.quarantine.glob("*"), home.profiles):
+            for old in (root / folder).glob("*.parquet"):
                 # Up to its first dot a file is named for its source; another source may begin with the same letters.
                 if old.name.partition(".")[0] == source.name and old not in places:
                     old.unlink()

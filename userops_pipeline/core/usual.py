@@ -10,6 +10,7 @@ by more than what anybody would act on. Both must hold: the first alone tells ev
 
 from __future__ import annotations
 
+import glob
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,14 +18,17 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
+import duckdb
+
 from userops_pipeline.core.contract import Table
+from userops_pipeline.core.home import Home
 from userops_pipeline.core.reading import identifier, quoted
 
 Measure = Literal["filled", "variety", "level", "length", "tonight"]
 MEASURES: tuple[Measure, ...] = ("filled", "variety", "level", "length", "tonight")
 
 HISTORY_NIGHTS = 28
-REGULAR_NIGHTS = 14  # a column with values on fewer of them has no usual
+REGULAR_NIGHTS = 14  # a table or column with rows on fewer of them has no usual
 USUAL_ROWS = 50  # nor has one of fewer rows, tonight or usually
 Z = 6.0
 # What somebody would act on: shares by their difference, the others by their ratio.
@@ -71,6 +75,34 @@ class Deviation:
     @property
     def sentence(self) -> str:
         return f"{self.column}: {TOLD[self.measure].format(self.tonight, self.usual)} ({self.nights} nights)"
+
+
+def begin(connection: duckdb.DuckDBPyConnection) -> None:
+    """`profiles`: what is noted of the nights that a connection conforms."""
+    measures = ", ".join(f"{measure} double" for measure in MEASURES)
+    connection.execute(
+        f"create temp table profiles (arrived_on date, source_name varchar, table_name varchar, column_name varchar, rows bigint, {measures})"
+    )
+
+
+def note(connection: duckdb.DuckDBPyConnection, table: Table, source: str, relation: str) -> None:
+    """Into `profiles`, what the columns of these kept rows look like."""
+    connection.execute(f"insert into profiles {profile(table, source, relation)}")
+
+
+def noted(home: Home, sources: Iterable[str], first: date, last: date) -> list[Profile]:
+    """What was noted of these sources' nights, in order."""
+    folders = [home.profiles / f"arrived_on={first + timedelta(days=number)}" for number in range((last - first).days + 1)]
+    files = [place for folder in folders for name in sorted(sources) if (place := folder / f"{name}.parquet").is_file()]
+    if not files:
+        return []
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            f"select source_name, table_name, column_name, arrived_on, rows, {', '.join(MEASURES)} "
+            "from read_parquet(?, hive_partitioning = false) order by all",
+            [[glob.escape(str(place)) for place in files]],
+        ).fetchall()
+    return [Profile(*row[:5], dict(zip(MEASURES, row[5:], strict=True))) for row in rows]
 
 
 def profile(table: Table, source: str, relation: str) -> str:

@@ -92,7 +92,7 @@ def _name(result: GateResult) -> str:
 def _said(result: GateResult) -> str:
     """An expectation that is not met, with its counts."""
     counted = f": {result.unexpected:,} of {result.rows:,} rows are not" if result.rows > 1 else ""
-    return f"{_name(result)}: not true that {result.about}{counted}"
+    return f"{_name(result)}: not true that {result.about}{counted}{f' ({result.detail})' if result.detail else ''}"
 
 
 def _refusals(shop: Shop, result: GateResult) -> str:
