@@ -102,7 +102,10 @@ def noted(home: Home, sources: Iterable[str], first: date, last: date) -> list[P
             "from read_parquet(?, hive_partitioning = false) order by all",
             [[glob.escape(str(place)) for place in files]],
         ).fetchall()
-    return [Profile(*row[:5], dict(zip(MEASURES, row[5:], strict=True))) for row in rows]
+    return [
+        Profile(source, table, column, night, seen, dict(zip(MEASURES, measures, strict=True)))
+        for source, table, column, night, seen, *measures in rows
+    ]
 
 
 def profile(table: Table, source: str, relation: str) -> str:
