@@ -53,12 +53,6 @@ def test_the_same_content_under_another_name_is_not_loaded_again(shop: Any) -> N
     assert landed[1].sentence == "orders_copy.csv is orders.csv under another name; not loaded again."
 
 
-def test_the_same_content_on_another_night_is_that_nights_own(shop: Any) -> None:
-    for night in (NIGHT, "2026-03-03"):
-        shop.drop(night, "orders.csv", GOOD)
-    assert outcomes(shop, NIGHT, "2026-03-03") == ["landed", "landed"]
-
-
 def test_changed_content_is_refused_until_accepted_and_the_old_copy_stays(shop: Any) -> None:
     shop.drop(NIGHT, "orders.csv", GOOD)
     shop.land(NIGHT)
@@ -148,3 +142,23 @@ def test_manifests_are_the_same_bytes_for_the_same_file(shop: Any) -> None:
     shop.land(NIGHT)
     assert path.read_bytes() == before
     assert list(json.loads(before)) == sorted(json.loads(before))
+
+
+def test_the_file_of_another_night_is_not_taken_for_tonights(shop: Any) -> None:
+    """Yesterday's file, or any older one, would set back every order that changed since."""
+    head = "order_id,user_id,at,amount,currency,status\n"
+    user_head = "user_id,registered,name,email,phone,birth\n"
+    for number, night in enumerate(("2026-03-01", "2026-03-02")):
+        shop.drop(night, "orders.csv", f"{head}o{number},u1,{night} 10:00:00,5.00,CNY,paid\n")
+        shop.drop(night, "users.csv", f"{user_head}u1,2026-03-01 09:00:00,,,,\n")
+    shop.drop("2026-03-03", "orders.csv", head)
+    shop.drop("2026-03-04", "orders.csv", head)
+    landed = shop.land("2026-03-01", "2026-03-02", "2026-03-03", "2026-03-04")
+    assert {entry.outcome for entry in landed} == {"landed"}, "lists may repeat themselves, and so may files without a record"
+    shop.drop("2026-03-05", "orders_again.csv", (shop.drops / "2026-03-01" / "orders.csv").read_bytes())
+    (again,) = shop.land("2026-03-05")
+    assert again.outcome == "refused"
+    assert "orders_again.csv is the file of 2026-03-01 again" in again.sentence
+    (taken,) = shop.land("2026-03-05", accept_changed=True)
+    assert (taken.outcome, list(refused(shop.home))) == ("landed", [])
+    assert [entry.outcome for entry in shop.land("2026-03-05")] == ["seen"]

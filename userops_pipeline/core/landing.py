@@ -18,7 +18,9 @@ from typing import Literal
 import duckdb
 from pydantic import BaseModel, ConfigDict
 
+from userops_pipeline.core import contract
 from userops_pipeline.core.home import Home, sha256_of, write_json
+from userops_pipeline.core.mappings import files_read
 from userops_pipeline.core.reading import FileRefused, Reading, check_sidecar
 from userops_pipeline.core.source import Source
 from userops_pipeline.core.tombstones import Tombstones
@@ -100,13 +102,15 @@ def land(
 
     The copy is renamed into place before its manifest, so a file without a manifest was never landed. The same content under the
     same name is seen and skipped; other content under the same name is refused unless `accept_changed`; the same content under
-    another name of the same night is skipped, since its records are already here.
+    another name of the same night is skipped, since its records are already here; the content of another night again, where it says what
+    happened, is refused unless `accept_changed`.
     """
     outcomes: list[Landed] = []
     with home.scratch("reading") as scratch, duckdb.connect(config={"temp_directory": str(scratch)}) as connection:
         for file_name, file in source.files.items():
+            earlier = _nights_by_content(home, source, file_name) if file.daily and _tells_what_happened(source, file_name) else None
             for night in nights if file.daily else [None]:
-                delivery = _Delivery(home, source, file_name, night, connection, scratch)
+                delivery = _Delivery(home, source, file_name, night, connection, scratch, earlier)
                 for path in source.files_of(file, night or nights[0]):
                     outcomes.append(delivery.land(path, accept_changed))
                     if len(outcomes) % 100 == 0:
@@ -118,12 +122,19 @@ class _Delivery:
     """The files of one kind and night, with what is known of them already."""
 
     def __init__(
-        self, home: Home, source: Source, file_name: str, night: date | None, connection: duckdb.DuckDBPyConnection, scratch: Path
+        self,
+        home: Home,
+        source: Source,
+        file_name: str,
+        night: date | None,
+        connection: duckdb.DuckDBPyConnection,
+        scratch: Path,
+        nights_by_content: dict[str, date] | None,
     ) -> None:
         self.home, self.source, self.name, self.night = home, source, file_name, night
         self.file = source.files[file_name]
         self.folder = _folder(home, source, file_name, night)
-        self.connection, self.scratch = connection, scratch
+        self.connection, self.scratch, self.nights_by_content = connection, scratch, nights_by_content
         self.known = {manifest.name: manifest for _, manifest in manifests(home, source, file_name, night)}
         self.by_digest = {manifest.delivered: manifest for manifest in self.known.values()}
 
@@ -141,6 +152,13 @@ class _Delivery:
                 path,
                 f"{path.name} changed since it was landed ({before.bytes} bytes then, {size} now); "
                 "nothing of it was loaded. Run again with --accept-changed if the new content is right.",
+            )
+        other = (self.nights_by_content or {}).get(digest, self.night)
+        if other != self.night and not accept_changed:
+            return self._refuse(
+                path,
+                f"{path.name} is the file of {other} again (the same content); nothing of it was loaded. Deliver the file of {self.night}, "
+                "or run again with --accept-changed if that night did bring the same.",
             )
         self.folder.mkdir(parents=True, exist_ok=True)
         part = self.folder / f".{os.getpid()}.part.{path.name}"
@@ -173,6 +191,8 @@ class _Delivery:
         if before is not None:
             self.by_digest.pop(before.delivered, None)
         self.known[path.name] = self.by_digest[digest] = manifest
+        if self.nights_by_content is not None and self.night is not None and manifest.rows:
+            self.nights_by_content.setdefault(digest, self.night)
         self._forget_refusal(path.name)
         outcome = "landed" if before is None else "replaced"
         return Landed(path.name, self.name, self.night, outcome, reading.rows, size, "; ".join(reading.notices))
@@ -198,6 +218,23 @@ class _Delivery:
         folder = _refusal_folder(self.home, self.source, self.name, self.night)
         for path in (folder / f"{name}.reason.json", folder / name):
             path.unlink(missing_ok=True)
+
+
+def _tells_what_happened(source: Source, file_name: str) -> bool:
+    """Whether the rows of a kind of file happen in time; a list of what there is (products, users) may come the same every night."""
+    tables = contract.tables()
+    return any(tables[table].at is not None and file_name in files_read(source, table) for table in source.tables)
+
+
+def _nights_by_content(home: Home, source: Source, file_name: str) -> dict[str, date]:
+    """The first night each content of a kind was landed for; files without a record are alike and say nothing."""
+    found: dict[str, date] = {}
+    for folder in sorted((home.landing / source.name / file_name).glob("????-??-??")):
+        night = date.fromisoformat(folder.name)
+        for _, manifest in manifests(home, source, file_name, night):
+            if manifest.rows:
+                found.setdefault(manifest.delivered, night)
+    return found
 
 
 def _copy(path: Path, target: Path) -> str:
