@@ -383,15 +383,16 @@ def generations_activate(generation: str) -> None:
 @main.command()
 @click.argument("lists", nargs=-1)
 @click.option("--dry-run", is_flag=True, help="Only say what would be sent.")
-@click.option("--allow-removals", multiple=True, metavar="LIST", help="Let this list lose more than its set share this once.")
+@click.option("--allow-removals", multiple=True, metavar="LIST", help="Let its rules take more than its set share off this list this once.")
+@_source_option
 @_speaks_plainly
-def deliver(lists: tuple[str, ...], dry_run: bool, allow_removals: tuple[str, ...]) -> None:
-    """Bring the campaign tools from what they have to what the current generation says."""
+def deliver(lists: tuple[str, ...], dry_run: bool, allow_removals: tuple[str, ...], source: str | None) -> None:
+    """Bring the campaign tools from what they have to what the current generation and the newest word of the lake say."""
     from userops_pipeline.defs.deliver import deliver_lists
 
-    home = Home.from_environment()
-    with home.writer_lock("deliver"):
-        reports = deliver_lists(home, list(lists), dry_run=dry_run, allow_removals=list(allow_removals))
+    shop = _shop(source)
+    with shop.home.writer_lock("deliver"):
+        reports = deliver_lists(shop.home, shop.sources, list(lists) or None, dry_run=dry_run, allow_removals=allow_removals)
     for report in reports:
         mark = "[yellow]![/]" if report.needs_attention else "[green]✓[/]"
         out.print(f"{mark} {report.sentence}", soft_wrap=True)
@@ -449,6 +450,28 @@ def _rebuild_published(shop: Any) -> list[str]:
     assert current is not None
     finished = run_nights(build_definitions(shop), shop, current.as_of, current.as_of, full_refresh=True, dry_run=True)
     return [f"{failed.step}: {failed.sentence}" for failed in finished.failures]
+
+
+@main.group()
+def ledger() -> None:
+    """The record of what the campaign tools hold."""
+
+
+@ledger.command("recover")
+@click.argument("lists", nargs=-1)
+@click.option(
+    "--from", "file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A CSV of whom the tool holds; one list."
+)
+@click.option("--fresh", is_flag=True, help="State a fresh start: all is sent again, and everybody else in the lake taken off.")
+@_speaks_plainly
+def ledger_recover(lists: tuple[str, ...], file: Path | None, fresh: bool) -> None:
+    """Replace a lost or damaged ledger with what the tools hold; nothing is sent before the next delivery."""
+    from userops_pipeline.defs.deliver import recover_lists
+
+    home = Home.from_environment()
+    with home.writer_lock("ledger recover"):
+        for sentence in recover_lists(home, lists, fresh=fresh, file=file):
+            out.print(f"[green]✓[/] {sentence}", soft_wrap=True)
 
 
 @main.group()

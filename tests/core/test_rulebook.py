@@ -351,6 +351,17 @@ def list_change(**changes: Any) -> Change:
     return lambda document: list_meta(document, "welcome").update(changes)
 
 
+FOREIGN_ADDRESSES: list[dict[str, Any]] = [
+    {"channel": "postal", "match_key": "email", "fields": {}},
+    {"channel": "postal", "match_key": "user_id", "fields": {"mail": "email"}},
+    {"channel": "postal", "match_key": "contact_point", "fields": {"call": "phone"}},
+    {"channel": "email", "match_key": "email", "fields": {"call": "phone"}},
+    {"channel": "email", "match_key": "phone", "fields": {}},
+    {"channel": "sms", "match_key": "phone", "fields": {"mail": "email"}},
+    {"channel": "wechat", "match_key": "user_id", "fields": {"call": "phone"}},
+]
+
+
 def funnel_step(funnel: int, number: int, **changes: Any) -> Change:
     return lambda document: meta_of(document, "funnel_conversion")["funnels"][funnel]["steps"][number].update(changes)
 
@@ -646,6 +657,17 @@ REFUSED: list[tuple[str, Change, str, str]] = [
     *((f"no {key}", drop(key), "list welcome", f"has no {key}") for key in ("tool", "segment", "mode", "match_key", "channel", "purpose")),
     ("unknown field", list_change(fields={"x": "order_cout"}), "list welcome", "did you mean 'order_count'?"),
     ("share above 1", list_change(max_removed_share=50), "list welcome", "max_removed_share"),
+    ("age below 0", list_change(max_age_days=-1), "list welcome", "max_age_days"),
+    ("unread age", list_change(max_age_days="old"), "welcome", "cannot be read"),
+    *(
+        (
+            f"{list_['channel']} list with {list_['match_key']} and {list_['fields']}",
+            list_change(**list_),
+            "list welcome",
+            "whose consent says nothing of it",
+        )
+        for list_ in FOREIGN_ADDRESSES
+    ),
     ("unread share", list_change(max_removed_share="half"), "welcome", "cannot be read"),
     (
         "outside the lineage",

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import itertools
 import json
 import socket
 import struct
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
+from userops_pipeline.core import contract
 from userops_pipeline.core.audiences import ListSpec
 from userops_pipeline.core.home import Home
+from userops_pipeline.core.lake_files import ensure_empty_tables
 
 FIRST_NIGHT = date(2026, 3, 1)
 
@@ -26,6 +29,59 @@ FIRST_NIGHT = date(2026, 3, 1)
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "home")
+
+
+def user_of(address: str) -> str:
+    return f"u-{address.partition('@')[0]}"
+
+
+@pytest.fixture
+def say(home: Home) -> Callable[..., None]:
+    """Words about contact, as a conformed night leaves them in the lake; everybody is named for their address."""
+    said = itertools.count()
+
+    def say(
+        *addresses: str,
+        state: str = "subscribed",
+        channel: str = "email",
+        stop: dict[str, Any] | None = None,
+        user: str = "",
+        address: str = "",
+    ) -> None:
+        number = next(said)
+        with duckdb.connect() as con:
+            if number == 0:
+                ensure_empty_tables(home)
+            for table, rows in (
+                ("users", [{"user_id": user_of(each)} for each in addresses]),
+                (
+                    "consents",
+                    [
+                        {
+                            "user_id": user or user_of(each),
+                            "contact_point": address or each,
+                            "channel": channel,
+                            "purpose": "marketing",
+                            "state": state,
+                        }
+                        for each in addresses
+                    ],
+                ),
+                ("suppressions", [{"suppression_id": f"s{number}", "reason": "suppressed", **stop}] if stop else []),
+            ):
+                place = home.raw / table / f"arrived_on={FIRST_NIGHT}" / f"shop.{number}.parquet"
+                if rows:
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    con.execute(f"create or replace table t as {contract.empty_select(contract.tables()[table])}")
+                    more = {"arrived_on": FIRST_NIGHT, "source_name": "shop", "source_file": f"{number}.csv"}
+                    if table == "consents":
+                        more["changed_at"] = datetime(2026, 1, 1) + timedelta(hours=number)
+                    for row_number, row in enumerate(rows):
+                        filled = row | more | {"source_row": row_number}
+                        con.execute(f"insert into t ({', '.join(filled)}) values ({', '.join('?' * len(filled))})", list(filled.values()))
+                    con.execute(f"copy t to '{place}'")
+
+    return say
 
 
 @pytest.fixture
@@ -47,22 +103,44 @@ def make_list() -> Callable[..., ListSpec]:
 
 
 @pytest.fixture
-def publish(home: Home) -> Callable[..., tuple[Path, str, date]]:
-    """Write the audiences of one night; gives the first arguments of `deliver` after the home."""
+def publish(home: Home, say: Callable[..., None]) -> Callable[..., tuple[Path, str, date]]:
+    """Write the audiences of one night, everybody in it subscribed; gives the first arguments of `deliver` after the home."""
+    subscribed: set[str] = set()
 
-    def publish(night: int, people: dict[str, Any], *, spec: ListSpec, rebuilt: str = "") -> tuple[Path, str, date]:
+    def publish(
+        night: int,
+        people: dict[str, Any],
+        *,
+        spec: ListSpec,
+        rebuilt: str = "",
+        twice: tuple[str, ...] = (),
+        users: dict[str, str] | None = None,
+        new: tuple[str, ...] | None = None,
+    ) -> tuple[Path, str, date]:
+        new = tuple(value for value in people if value not in subscribed) if new is None and not users else new or ()
+        if new or not subscribed:
+            say(*new)
+            subscribed.update(new or ("nobody",))
         generation = f"night_{night}{rebuilt}"
         folder = home.published / "generations" / generation
         (folder / "exports").mkdir(parents=True, exist_ok=True)
-        only_field = next(iter(spec.fields))
+        only_field = next(iter(spec.fields), None)
         rows = [
-            (value, json.dumps(fields if isinstance(fields, dict) else {only_field: fields}, ensure_ascii=False))
+            (
+                (users or {}).get(value, user_of(value)),
+                value,
+                json.dumps(fields if isinstance(fields, dict) else {only_field: fields} if only_field else {}, ensure_ascii=False),
+            )
             for value, fields in people.items()
         ]
+        rows += [(f"other-{user}", value, fields) for user, value, fields in rows if value in twice]
+        if spec.match_key == "user_id" and only_field and spec.fields[only_field] == "contact_point":
+            rows = [(user, value, json.dumps({only_field: value})) for user, value, _ in rows]
+        match = "$1" if spec.match_key == "user_id" else "$2"
         with duckdb.connect() as con:
             con.execute("create table t (audience text, tool text, user_id text, match_value text, contact_point text, fields text)")
             if rows:
-                con.executemany(f"insert into t values ('{spec.name}', '{spec.tool}', 'u', ?, 'c', ?)", rows)
+                con.executemany(f"insert into t values ('{spec.name}', '{spec.tool}', $1, {match}, $2, $3)", rows)
             con.execute(f"copy t to '{folder / 'exports' / 'audiences.parquet'}'")
         return folder, generation, FIRST_NIGHT + timedelta(days=night)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import stat
 from collections import Counter
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
+import duckdb
 import pytest
 
 from userops_pipeline.core.audiences import Batch
@@ -28,12 +30,17 @@ def send(home: Home, tool_url: str, publish: Publish, make_list: MakeList) -> Ca
     def send(
         night: int, people: dict[str, Any], *, spec: Any = None, allow: tuple[str, ...] = (), rebuilt: str = "", **more: Any
     ) -> DeliveryReport:
-        spec = spec or make_list()
+        spec = spec or make_list(**({"name": more.pop("spec_name")} if "spec_name" in more else {}))
         changes: dict[str, Any] = {"max_batch": 2, "attempts": 2} | more
-        dry_run = changes.pop("dry_run", False)
+        asked = {name: changes.pop(name) for name in ("dry_run", "untold", "age_days", "declared") if name in changes}
+        written = {name: changes.pop(name) for name in ("twice", "users", "new") if name in changes}
+        spoil = changes.pop("spoil", False)
         destination = Webhook(**{"url": tool_url, "live": True, "allow_loopback": True, "backoff_s": 0.01, "timeout_s": 0.3} | changes)
-        generation = publish(night, people, spec=spec, rebuilt=rebuilt)
-        (report,) = deliver(home, *generation, [spec], {"webhook": destination}, dry_run=dry_run, allow_removals=allow)
+        generation = publish(night, people, spec=spec, rebuilt=rebuilt, **written)
+        if spoil:
+            (generation[0] / "exports" / "audiences.parquet").write_bytes(b"PAR1 no more")
+        (report, *others) = deliver(home, *generation, [spec], {"webhook": destination}, allow_removals=allow, **asked)
+        assert not any(other.needs_attention for other in others)
         assert report.planned == report.added + report.updated + report.removed == report.sent + report.held + report.failed
         return report
 
@@ -93,22 +100,156 @@ def test_a_changed_mapping_sends_everybody_again_as_updates(send: Any, tool: Any
     assert tool.lists["win_back"]["a@x.org"] == {"given_name": "a"}
 
 
-@pytest.mark.parametrize(("mode", "actions"), [("additive", {"add", "update"}), ("enrich", {"update"})])
-def test_whoever_withdrew_consent_is_sent_no_more_and_removed_only_by_a_mirror(
-    send: Any, tool: Any, make_list: MakeList, mode: str, actions: set
+@pytest.mark.parametrize("mode", ["mirror", "additive", "enrich"])
+def test_whoever_withdraws_is_removed_at_the_tool_in_every_mode_and_who_only_leaves_the_segment_by_a_mirror(
+    send: Any, tool: Any, make_list: MakeList, say: Any, mode: str
 ) -> None:
     spec = make_list(mode=mode)
-    send(0, people("a", "b"), spec=spec)
-    send(1, people("b"), spec=spec)
-    send(2, people(b="changed"), spec=spec)
-    assert {body["action"] for _, body, _ in tool.requests} == actions
-    assert sum(tool.effects[action, "a@x.org"] for action in actions) == 1
+    send(0, people("a", "b", "c"), spec=spec)
+    say("a@x.org", state="unsubscribed")
+    report = send(1, people("c"), spec=spec)
+    assert tool.effects["remove", "a@x.org"] == 1 and tool.effects["remove", "b@x.org"] == (mode == "mirror")
+    assert report.withdrawn == 1 and send(1, people("c"), spec=spec).calls == 0
 
 
-def test_a_mirror_removes_whoever_withdrew_consent(send: Any, tool: Any) -> None:
+# --- the newest word ---------------------------------------------------------------------------------------------------------------
+
+
+def test_who_withdrew_after_the_generation_was_built_is_not_sent_and_leaves(send: Any, tool: Any, say: Any) -> None:
+    """The night after was held by its gate: its withdrawals lie in the lake, and the generation still holds the people."""
     send(0, people("a", "b"))
-    send(1, people("b"))
-    assert tool.effects["remove", "a@x.org"] == 1
+    say("a@x.org", "new@x.org", state="unsubscribed")
+    report = send(1, people("a", "b", "new"), new=())
+    assert (report.withdrawn, report.aside) == (1, {"not permitted any more": 2})
+    assert set(tool.lists["win_back"]) == {"b@x.org"} and ("add", "new@x.org") not in tool.effects
+
+
+def test_a_suppression_an_exclusion_and_an_erased_person_leave_like_a_withdrawal(send: Any, tool: Any, say: Any, home: Home) -> None:
+    send(0, people("a", "b", "c", "d"))
+    say(stop={"contact_point": "a@x.org"})
+    say(stop={"user_id": "u-b"})
+    for file in home.raw.glob("consents/*/*.parquet"):
+        with duckdb.connect() as con:
+            con.execute(f"create table t as from '{file}' where contact_point <> 'c@x.org'; copy t to '{file}'")
+    assert send(1, people("d")).withdrawn == 3 and set(tool.lists["win_back"]) == {"d@x.org"}
+
+
+def test_a_member_matched_by_user_id_leaves_with_the_address_they_were_sent_with(
+    home: Home, send: Any, tool: Any, make_list: MakeList, say: Any
+) -> None:
+    """They have another address, which may be used; the tool has the old one until the held update goes."""
+    spec = make_list(match_key="user_id", fields={"mail": "contact_point"})
+    send(0, people("a", "b"), spec=spec, untold=())
+    assert tool.lists["win_back"] == {"u-a": {"mail": "a@x.org"}, "u-b": {"mail": "b@x.org"}}
+    say("a@x.org", state="unsubscribed")
+    say("a@x.org", user="u-a", address="new@x.org")
+    held = send(0, people("a", "b"), spec=spec, untold=["a file is late"])
+    assert held.withdrawn == 1 and set(tool.lists["win_back"]) == {"u-b"}
+
+
+def test_a_parked_batch_is_not_replayed_after_an_address_changed(send: Any, tool: Any, say: Any, make_list: MakeList) -> None:
+    spec = make_list(match_key="user_id", fields={"mail": "contact_point"})
+    tool.script = ["timeout_after", "timeout_after"]
+    send(0, people("a"), spec=spec)
+    assert tool.lists["win_back"] == {"u-a": {"mail": "a@x.org"}}
+    say("a@x.org", state="unsubscribed")
+    say("a@x.org", user="u-a", address="new@x.org")
+    send(1, {"new@x.org": {"mail": "new@x.org"}}, spec=spec, users={"new@x.org": "u-a"})
+    assert tool.lists["win_back"] == {"u-a": {"mail": "new@x.org"}}
+    assert [body["action"] for key, body, _ in tool.requests if key != tool.keys[0]] == ["remove", "add"]
+
+
+def test_who_withdraws_while_the_list_is_sent_is_in_no_later_batch_and_in_no_further_try(send: Any, tool: Any, say: Any) -> None:
+    def withdraw() -> None:
+        tool.on_request = lambda: None
+        say("a@x.org", "c@x.org", state="unsubscribed")
+
+    tool.on_request, tool.script = withdraw, [{"status": 503}]
+    report = send(0, people("a", "b", "c"), attempts=5)
+    assert (report.outcome, len(tool.requests), tool.effects) == ("incomplete", 1, {})
+    send(0, people("a", "b", "c"))
+    assert tool.effects == {("add", "b@x.org"): 1, ("remove", "a@x.org"): 1}
+
+    def withdraw_again() -> None:
+        tool.on_request = lambda: None
+        say("y@x.org", "z@x.org", state="unsubscribed")
+
+    tool.on_request = withdraw_again
+    report = send(1, people("b", "w", "x", "y", "z"))
+    assert report.outcome == "stopped" and "newer words" in report.sentence
+    assert not {"y@x.org", "z@x.org"} & set(tool.lists["win_back"])
+
+
+def test_a_home_without_a_lake_sends_nothing(home: Home, send: Any, tool: Any) -> None:
+    send(0, people("a"))
+    shutil.rmtree(home.raw)
+    with pytest.raises(UserOpsError, match="has no lake"):
+        send(1, people("a", "b"), new=())
+    assert len(tool.requests) == 1
+
+
+# --- what is held, and what never is -----------------------------------------------------------------------------------------------
+
+HOLDS: dict[str, dict[str, Any]] = {
+    "a file is missing": {"untold": ["consents.csv is refused"]},
+    "the generation is too old": {"age_days": 4},
+    "it goes back in time": {"night": 0},
+    "it has another identity": {"spec": {"match_key": "user_id", "fields": {}}},
+    "it asks for another consent": {"spec": {"purpose": "service"}},
+    "the audiences cannot be read": {"spoil": True},
+    "a word names nobody": {"stop": {"reason": "unreadable"}},
+    "its rules take too many": {"people": people("new")},
+    "it is empty": {"people": {}},
+}
+
+
+@pytest.mark.parametrize("hold", HOLDS)
+def test_whatever_holds_a_list_holds_no_withdrawal(
+    send: Any, tool: Any, make_list: MakeList, say: Any, publish: Publish, hold: str
+) -> None:
+    how = dict(HOLDS[hold])
+    send(1, people(*"abcdef"))
+    say("a@x.org", "b@x.org", "c@x.org", "d@x.org", state="unsubscribed", stop=how.pop("stop", None))
+    report = send(
+        how.pop("night", 1),
+        how.pop("people", people(*"abcdef", "new", e="changed")),
+        spec=make_list(**how.pop("spec", {})),
+        **how,
+    )
+    assert report.outcome == "held" and report.needs_attention and report.withdrawn == 4
+    assert "4 removed who may not be contacted any more" in report.sentence
+    assert set(tool.lists["win_back"]) == {"e@x.org", "f@x.org"} and tool.lists["win_back"]["e@x.org"] == {"first_name": "e"}
+
+
+@pytest.mark.parametrize("how", [{"untold": ["consents.csv is refused"]}, {"age_days": 4}])
+def test_a_hold_names_its_reason_and_is_none_where_nothing_waits(send: Any, tool: Any, how: dict[str, Any]) -> None:
+    send(0, people("a"))
+    held = send(0, people("a", "b"), **how)
+    assert held.outcome == "held" and "1 rows wait" in held.sentence and ("refused" in held.sentence or "4 days behind" in held.sentence)
+    assert send(0, people("a"), **how).outcome == "nothing"
+
+
+def test_a_word_that_names_neither_user_nor_address_holds_its_channel_and_purpose_only(send: Any, say: Any, make_list: MakeList) -> None:
+    send(0, people("a"))
+    say(stop={"channel": "sms", "reason": "unreadable"})
+    assert send(0, people("a", "b")).outcome == "sent"
+    say(stop={"channel": "email", "reason": "unreadable"})
+    held = send(0, people("a", "b", "c"))
+    assert (held.outcome, held.withdrawn) == ("held", 0) and "1 word(s)" in held.sentence and "quarantine list" in held.sentence
+
+
+def test_a_list_that_is_declared_no_more_still_loses_who_withdraws(send: Any, tool: Any, say: Any) -> None:
+    send(0, people("a", "b"))
+    say("a@x.org", state="unsubscribed")
+    send(1, people("z"), spec_name="other", declared={"other"})
+    assert set(tool.lists["win_back"]) == {"b@x.org"}
+
+
+def test_people_who_share_a_match_value_are_set_aside_and_the_others_go(send: Any, tool: Any, home: Home, make_list: MakeList) -> None:
+    report = send(0, people("a", "b", "k"), twice=("k@x.org",))
+    assert (report.outcome, report.aside) == ("sent", {"who share a email": 2}) and "2 who share a email" in report.sentence
+    assert set(tool.lists["win_back"]) == {"a@x.org", "b@x.org"}
+    assert send(0, people("a", "b", "k"), twice=("k@x.org",)).calls == 0
 
 
 # --- partial failure -------------------------------------------------------------------------------------------------------------
@@ -188,7 +329,9 @@ def test_a_batch_of_unknown_outcome_is_not_sent_again_for_whoever_has_left_since
     assert send(2, people("b", "c")).calls == 0
 
 
-def test_a_removal_of_unknown_outcome_is_not_sent_again_once_the_list_may_not_remove(send: Any, tool: Any, make_list: MakeList) -> None:
+def test_a_rules_removal_of_unknown_outcome_is_not_sent_again_once_the_list_may_not_remove(
+    send: Any, tool: Any, make_list: MakeList
+) -> None:
     send(0, people("a", "b"))
     tool.script = [{"status": 500}] * 2
     send(1, people("b"))
@@ -257,14 +400,6 @@ def test_a_list_removes_only_whom_it_has_sent(send: Any, tool: Any) -> None:
     assert set(tool.lists["win_back"]) == {"theirs@x.org", "b@x.org"}
 
 
-def test_a_lost_ledger_starts_from_a_baseline_without_removals(send: Any, tool: Any, home: Home) -> None:
-    send(0, people("a", "b"))
-    for file in home.exports.glob("ledger.sqlite*"):
-        file.unlink()
-    report = send(1, people("b", "c"))
-    assert (report.outcome, report.added, report.removed) == ("sent", 2, 0)
-
-
 def test_an_older_generation_is_not_delivered_after_a_newer_one(send: Any, tool: Any) -> None:
     """After a rollback the old list may hold people who have withdrawn consent since."""
     send(1, people("b"))
@@ -273,7 +408,7 @@ def test_an_older_generation_is_not_delivered_after_a_newer_one(send: Any, tool:
     assert send(1, people("b"), rebuilt="_again").outcome == "nothing"
 
 
-@pytest.mark.parametrize("change", [{"match_key": "phone"}, {"mode": "enrich"}], ids=str)
+@pytest.mark.parametrize("change", [{"match_key": "user_id"}, {"mode": "enrich"}, {"purpose": "service"}], ids=str)
 def test_a_list_that_becomes_another_one_needs_another_name(send: Any, make_list: MakeList, change: dict) -> None:
     send(0, people("a"))
     assert send(1, people("a"), spec=make_list(**change)).outcome == "held"
@@ -322,14 +457,6 @@ def test_the_ledger_is_private_durable_and_keeps_no_payload_of_what_is_done(send
         assert ledger._con.execute("pragma synchronous").fetchone() == (2,)
 
 
-def test_a_ledger_that_is_none_stops_the_delivery_before_any_call(send: Any, tool: Any, home: Home) -> None:
-    home.exports.mkdir(parents=True)
-    (home.exports / "ledger.sqlite").write_bytes(b"not a database, though long enough to be looked at" * 50)
-    with pytest.raises(UserOpsError, match="nothing more is sent"):
-        send(0, people("a"))
-    assert tool.requests == []
-
-
 def test_nothing_is_sent_that_the_ledger_cannot_record(send: Any, tool: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise sqlite3.OperationalError("database or disk is full")
@@ -372,7 +499,7 @@ def test_a_crash_of_the_destination_itself_leaves_the_batch_to_be_sent_again(
     class Broken:
         name, max_batch, live = "webhook", 10, True
 
-        def send(self, batch: Batch) -> Any:
+        def send(self, batch: Batch, go_on: Any) -> Any:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

@@ -23,7 +23,7 @@ from userops_pipeline.core.generations import Finding
 from userops_pipeline.core.home import Home, UserOpsError
 from userops_pipeline.core.lake import quarantined
 from userops_pipeline.core.landing import refused
-from userops_pipeline.core.ledger import Ledger
+from userops_pipeline.core.ledger import Ledger, health
 from userops_pipeline.core.nights import conformed_nights
 from userops_pipeline.core.rulebook import from_json
 from userops_pipeline.core.source import load_source
@@ -146,12 +146,20 @@ def _rows(count: int) -> str:
 
 
 def _lists(home: Home) -> _Seen:
-    """Lists held or cut off, batches of unknown outcome, rows a tool refuses, and lists that no rule declares any more."""
-    if not home.exports.is_dir():
+    """A ledger that is lost; lists held or cut off, batches of unknown outcome, rows a tool refuses, lists that no rule declares any more."""
+    lost = health(home)
+    yield from (("error", sentence) for sentence in lost)
+    if lost or not home.exports.is_dir():
         return
     with Ledger.open(home, read_only=True) as ledger:
         states, unsettled = ledger.states(), ledger.unsettled()
-    ended = {"held": "is held", "incomplete": "was not taken whole", "stopped": "was stopped", None: "was cut off"}
+    ended = {
+        "held": "is held",
+        "incomplete": "was not taken whole",
+        "stopped": "was stopped",
+        "recovered": "was recovered and not delivered since",
+    }
+    ended |= {"lost": "was lost with the ledger", None: "was cut off"}
     for entry in unsettled:
         yield (
             "error",

@@ -22,7 +22,7 @@ from userops_pipeline.core import contract, stops, usual
 from userops_pipeline.core.contract import Column, Table
 from userops_pipeline.core.home import Home
 from userops_pipeline.core.lake import accounting_scan, raw_scan
-from userops_pipeline.core.landing import manifests, refused
+from userops_pipeline.core.landing import nights_late, refused
 from userops_pipeline.core.leaks import REMEDY, addresses_in, looks_like_address
 from userops_pipeline.core.reading import identifier, quoted
 from userops_pipeline.core.source import Source
@@ -221,7 +221,7 @@ def _prepare(database: Path, home: Home, sources: list[Source], nights: list[dat
                 connection.execute(f"create view {name}_of_{source.name} as select * from {name} where source_name = {quoted(source.name)}")
                 _prepare_load(connection, home, contract.tables()[name], source, as_of)
         for source in sources:
-            late = max((_nights_late(home, source, name, as_of) for name in source.files), default=0)
+            late = max((nights_late(home, source, name, as_of) for name in source.files), default=0)
             waiting = len(list(refused(home, source)))
             told = [f"{night} {found.table}.{found.sentence}" for night, found in unusual if found.source == source.name]
             details[f"{source.name}_columns_are_usual"] = "; ".join(told)
@@ -295,19 +295,6 @@ def _prepare_load(connection: duckdb.DuckDBPyConnection, home: Home, table: Tabl
         select 1.0 where not exists (select 1 from usual)
         """
     )
-
-
-def _nights_late(home: Home, source: Source, name: str, as_of: date) -> int:
-    """Nights since the last delivery of a daily file, not counting quiet ones; for an archive, nights after its end."""
-    if not source.files[name].daily:
-        if not manifests(home, source, name, None):
-            return (as_of - source.first_night).days + 1
-        return max(0, (as_of - source.last_night).days) if source.last_night else 0
-    late, night = 0, as_of
-    while night >= source.first_night and not manifests(home, source, name, night):
-        late += 0 if source.is_quiet(night) else 1
-        night -= timedelta(days=1)
-    return late
 
 
 # -- Great Expectations --------------------------------------------------------------------------------------------

@@ -384,6 +384,11 @@ def verify(directory: Path) -> Manifest:
     return manifest
 
 
+def made_current_at(home: Home) -> datetime:
+    """When the current generation was made so: published, found to be the same again, or activated."""
+    return datetime.fromtimestamp((home.published / "current").lstat().st_mtime, UTC)
+
+
 def current(home: Home) -> Generation | None:
     """The generation readers see; None before the first publish. Its files are not compared: `verify` does that.
 

@@ -85,6 +85,19 @@ def manifests(home: Home, source: Source, file: str, night: date | None) -> list
     return found
 
 
+def nights_late(home: Home, source: Source, name: str, as_of: date) -> int:
+    """Nights since the last delivery of a daily file, not counting quiet ones; for an archive, nights after its end."""
+    if not source.files[name].daily:
+        if not manifests(home, source, name, None):
+            return (as_of - source.first_night).days + 1
+        return max(0, (as_of - source.last_night).days) if source.last_night else 0
+    late, night = 0, as_of
+    while night >= source.first_night and not manifests(home, source, name, night):
+        late += 0 if source.is_quiet(night) else 1
+        night -= timedelta(days=1)
+    return late
+
+
 def manifest_path(path: Path) -> Path:
     """Where the manifest of a landed file lies."""
     return path.with_name(f"{path.name}.manifest.json")

@@ -4,18 +4,25 @@ Here lives how a delivery appears in Dagster; add here when an operator should s
 Must not compute a list (exports.audiences does) nor talk to a tool (destinations do); it reads nothing but a verified generation.
 """
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
 import dagster as dg
 
-from userops_pipeline.core import generations
+from userops_pipeline.core import generations, permission
 from userops_pipeline.core.audiences import ListSpec
 from userops_pipeline.core.home import Home, UserOpsError
+from userops_pipeline.core.nights import conformed_nights
 from userops_pipeline.core.rulebook import from_json
 from userops_pipeline.core.rulebook.kinds.lists import ContactList
+from userops_pipeline.core.source import Source
 from userops_pipeline.defs.publish import GENERATION
 from userops_pipeline.defs.resources import Shop, WriterLock
 from userops_pipeline.defs.transform import rules_of
 from userops_pipeline.destinations import registry
 from userops_pipeline.destinations.deliver import DeliveryReport, deliver
+from userops_pipeline.destinations.recover import recover
 
 OPERATIONS_TEAM = "team:user-operations"
 
@@ -32,28 +39,38 @@ def spec_of(entry: ContactList) -> ListSpec:
 
 
 def deliver_lists(
-    home: Home, names: list[str] | None = None, *, dry_run: bool = False, allow_removals: list[str] | None = None
+    home: Home,
+    sources: Sequence[Source],
+    names: Sequence[str] | None = None,
+    *,
+    dry_run: bool = False,
+    allow_removals: Sequence[str] = (),
 ) -> list[DeliveryReport]:
-    """Deliver these lists (all where none is named) from the current generation, which must verify and say PASS.
+    """Deliver these lists (null: all) from the current generation, which must verify and say PASS.
+
+    Everything that may say who may be contacted must have arrived from these sources; what has not holds all but withdrawals. Whoever
+    may not be contacted leaves lists that are declared no more too; those are reported after the others, where there is any.
 
     Raises:
-        UserOpsError: nothing is published, the generation does not verify, or a name is no list.
+        UserOpsError: nothing is published, the generation does not verify, a name is no list, or the lake holds other sources as well.
     """
     current, lists = declared(home)
     generations.verify(current.path)
-    unknown = sorted({*(names or []), *(allow_removals or [])} - set(lists))
+    unknown = sorted({*(names or []), *allow_removals} - set(lists))
     if unknown:
         raise UserOpsError(f"There is no list {unknown[0]!r} in generation {current.id}; its lists are {', '.join(sorted(lists))}.")
-    chosen = [lists[name] for name in names or lists]
     return deliver(
         home,
         current.path,
         current.id,
         current.as_of,
-        chosen,
-        registry.make(home, {spec.tool for spec in chosen}),
+        [lists[name] for name in (lists if names is None else names)],
+        registry.Tools(home),
         dry_run=dry_run,
-        allow_removals=allow_removals or [],
+        allow_removals=allow_removals,
+        untold=permission.untold(home, sources, current.as_of),
+        age_days=_age_days(home, current),
+        declared=lists,
     )
 
 
@@ -64,6 +81,26 @@ def declared(home: Home) -> tuple[generations.Generation, dict[str, ListSpec]]:
         raise UserOpsError("Nothing is published yet, so nothing can be delivered; run a night first.")
     rules = from_json((current.path / "rulebook.json").read_text(encoding="utf-8"))
     return current, {entry.name: spec_of(entry) for entry in rules.lists}
+
+
+def _age_days(home: Home, current: generations.Generation) -> int:
+    """Days a generation is behind: since it was made current, or nights that the lake holds after its own."""
+    newest = max((night.night for night in conformed_nights(home)), default=current.as_of)
+    return max((datetime.now(UTC) - generations.made_current_at(home)).days, (newest - current.as_of).days)
+
+
+def recover_lists(home: Home, names: Sequence[str], *, fresh: bool, file: Path | None) -> list[str]:
+    """Put a ledger in the place of a lost one, with whom the tools hold; a sentence per list.
+
+    Raises:
+        UserOpsError: nothing is published, a name is no list, or whom a tool holds cannot be told; the sentence says what can be done.
+    """
+    current, lists = declared(home)
+    unknown = sorted(set(names) - set(lists))
+    if unknown:
+        raise UserOpsError(f"There is no list {unknown[0]!r} in generation {current.id}; its lists are {', '.join(sorted(lists))}.")
+    chosen = [lists[name] for name in names or lists]
+    return recover(home, current.id, current.as_of, chosen, registry.Tools(home), fresh=fresh, file=file)
 
 
 def deliver_assets(shop: Shop) -> list[dg.AssetsDefinition]:
@@ -81,16 +118,21 @@ def _list_asset(shop: Shop, entry: ContactList) -> dg.AssetsDefinition:
         description=f"One row per user of the segment {entry.segment} who may be contacted by {entry.channel}; kept in {entry.tool} as {entry.mode}.",
     )
     def contact_list(context: dg.AssetExecutionContext, config: DeliverConfig, writer: WriterLock) -> dg.MaterializeResult:
-        [report] = deliver_lists(shop.home, [entry.name], dry_run=config.dry_run)
-        (context.log.warning if report.needs_attention else context.log.info)(report.sentence)
-        if report.outcome in ("stopped", "incomplete"):
-            raise dg.Failure(report.sentence)
+        reports = deliver_lists(shop.home, shop.sources, [entry.name], dry_run=config.dry_run)
+        for report in reports:
+            (context.log.warning if report.needs_attention else context.log.info)(report.sentence)
+        if wrong := [report.sentence for report in reports if report.needs_attention]:
+            raise dg.Failure(" ".join(wrong))
+        report = reports[0]
         return dg.MaterializeResult(
             metadata={
                 name: value
                 for name, value in report.model_dump(mode="json").items()
                 if name
-                in ("generation", "outcome", "planned", "added", "updated", "removed", "sent", "held", "failed", "calls", "sentence")
+                in (
+                    *("generation", "outcome", "planned", "added", "updated", "removed", "withdrawn", "sent", "held", "failed"),
+                    *("aside", "calls", "sentence"),
+                )
             }
         )
 

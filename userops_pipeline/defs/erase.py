@@ -99,7 +99,7 @@ def _tell(shop: Shop, progress: Progress) -> list[str]:
     progress("the tools")
     _, lists = declared(shop.home)
     names = [name for name in waiting if name in lists]  # of lists that are declared no more, whoever may not be contacted leaves with any
-    said = {report.list_name: report.sentence for report in deliver_lists(shop.home, names)}
+    said = {report.list_name: report.sentence for report in deliver_lists(shop.home, shop.sources, names)}
     return [
         f"{name}: {count} {'person' if count == 1 else 'people'} not acknowledged as removed. {said.get(name, '')}".rstrip()
         for name, count in _waiting(shop).items()

@@ -6,12 +6,12 @@ Add here only what two tools need; must not hold a tool's own manners, nor the o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Protocol, runtime_checkable
 
-from userops_pipeline.core.audiences import Batch, ListSpec, Row
+from userops_pipeline.core.audiences import Batch, ListSpec, Member, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class BatchReceipt:
 
 
 class OutcomeUnknown(Exception):
-    """Nobody knows whether the tool took the batch; it will be sent again, unchanged, under the same key."""
+    """Nobody knows whether the tool took the batch; it will be sent again under the same key if it is still what would be sent."""
 
     def __init__(self, error_class: str) -> None:
         super().__init__(error_class)
@@ -55,10 +55,11 @@ class Destination(Protocol):
         """Whether sending is switched on; if not, every delivery is a dry run."""
         ...
 
-    def send(self, batch: Batch) -> BatchReceipt:
+    def send(self, batch: Batch, go_on: Callable[[], bool] = lambda: True) -> BatchReceipt:
         """Make the tool hold these rows (add, update: both an upsert by match value) or not hold them (remove).
 
-        Sending a batch again under its key must leave the tool as one sending does.
+        Sending a batch again under its key must leave the tool as one sending does. `go_on` is asked before every further try: if it
+        says no, somebody in the batch may have withdrawn since, and the outcome stays unknown.
 
         Raises:
             OutcomeUnknown: after the tool's own retries.
@@ -73,4 +74,17 @@ class KeepsFullList(Protocol):
 
     def keep_full(self, spec: ListSpec, as_of: date, rows: Iterable[Row]) -> None:
         """Show these rows as the list of this date; showing the same rows again changes nothing."""
+        ...
+
+    def leave_out(self, spec: ListSpec, match_values: Collection[str]) -> None:
+        """Take people who may not be contacted any more out of the list that is shown."""
+        ...
+
+
+@runtime_checkable
+class ReadsBack(Protocol):
+    """A destination that can tell whom it holds, for when the ledger is lost."""
+
+    def read_back(self, spec: ListSpec) -> Mapping[str, Member]:
+        """Everybody the tool holds, or may hold, of a list, by match value; empty where it knows nothing of the list."""
         ...

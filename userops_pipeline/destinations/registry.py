@@ -6,7 +6,8 @@ Must not hold anything else: what a tool does is in its own file, what is sent t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from userops_pipeline.core.home import Home
 from userops_pipeline.destinations.base import Destination
@@ -24,6 +25,17 @@ def names() -> set[str]:
     return set(DESTINATIONS)
 
 
-def make(home: Home, tools: set[str]) -> dict[str, Destination]:
-    """The destinations of these tools, ready to send."""
-    return {tool: DESTINATIONS[tool](home) for tool in tools & names()}
+@dataclass(frozen=True)
+class Tools(Mapping[str, Destination]):
+    """Every destination of a home, made when it is asked for: a tool that is not set up stops only the lists that are for it."""
+
+    home: Home
+
+    def __getitem__(self, tool: str) -> Destination:
+        return DESTINATIONS[tool](self.home)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(DESTINATIONS)
+
+    def __len__(self) -> int:
+        return len(DESTINATIONS)

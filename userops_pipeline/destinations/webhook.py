@@ -24,7 +24,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -91,7 +91,7 @@ class Webhook:
             allow_loopback=environment.get("USEROPS_WEBHOOK_ALLOW_LOOPBACK") == "1",
         )
 
-    def send(self, batch: Batch) -> BatchReceipt:
+    def send(self, batch: Batch, go_on: Callable[[], bool] = lambda: True) -> BatchReceipt:
         # httpx tells every request's URL at INFO, and a webhook's URL is often a secret.
         logging.getLogger("httpx").setLevel(logging.WARNING)
         retrying = tenacity.Retrying(
@@ -101,13 +101,15 @@ class Webhook:
             reraise=True,
         )
         with httpx.Client(timeout=self.timeout_s, follow_redirects=False, trust_env=False) as client:
-            return retrying(self._send_once, client, batch)
+            return retrying(self._send_once, client, batch, go_on)
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         asked = _asked_wait(state)
         return tenacity.wait_random_exponential(multiplier=self.backoff_s, max=LONGEST_WAIT_S)(state) if asked is None else asked
 
-    def _send_once(self, client: httpx.Client, batch: Batch) -> BatchReceipt:
+    def _send_once(self, client: httpx.Client, batch: Batch, go_on: Callable[[], bool]) -> BatchReceipt:
+        if not go_on():
+            raise OutcomeUnknown("given_up")
         request = self._request(client, batch)
         deadline = time.monotonic() + 2 * self.timeout_s
         try:

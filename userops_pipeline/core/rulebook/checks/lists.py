@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from userops_pipeline.core import contract
+from userops_pipeline.core.audiences import foreign_addresses
 from userops_pipeline.core.rulebook.book import Rulebook
 from userops_pipeline.core.rulebook.checks.judging import faults_of, refuse, sound, warn
 from userops_pipeline.core.rulebook.condition import Typist, columns_in, contradiction, guard, texts_compared_with
@@ -148,6 +149,13 @@ def lists(rulebook: Rulebook, known_tools: Collection[str]) -> Iterator[Problem]
             yield refuse(
                 each, "list", "max_removed_share must lie above 0 and not above 1; 0.5 stops a list that would lose more than half."
             )
+        if not 0 <= each.max_age_days <= 366:
+            yield refuse(
+                each, "list", "max_age_days must lie from 0 to 366; 3 holds what a generation adds when it is more than three days behind."
+            )
+        if each.channel in consents.column("channel").known:
+            for sentence in foreign_addresses(each.channel, each.match_key, each.fields):
+                yield refuse(each, "list", f"{sentence}.")
         if not each.depends_on_audiences:
             yield refuse(each, "list", f"does not depend on ref('{LIST_MODEL}'), so the lineage ends before it; add it to depends_on.")
 

@@ -73,6 +73,7 @@ class ContactList(Told):
     purpose: str = ""
     fields: dict[str, str] = Field(default_factory=dict)
     max_removed_share: float = 0.5
+    max_age_days: int = 3
     depends_on_audiences: bool = True
 
     @property
