@@ -152,7 +152,11 @@ def test_people_a_tool_could_not_tell_apart_are_set_aside_and_nobody_else(
 
 def test_an_address_in_a_text_that_is_none_does_not_leave(tmp_path: Path) -> None:
     """Names and ids are what people and shops made of them."""
-    rows = [("ann@x.org", fields("ann@elsewhere.org")), ("bob@x.org", fields(" +8613800138000 ")), ("cy@x.org", fields("CY@x.org"))]
+    rows: list[tuple[str | None, str | None]] = [
+        ("ann@x.org", fields("ann@elsewhere.org")),
+        ("bob@x.org", fields(" +8613800138000 ")),
+        ("cy@x.org", fields("CY@x.org")),
+    ]
     listed = read_list(generation(tmp_path / "names", rows), spec())
     assert [row.fields["first_name"] for row in listed.rows.values() if row.fields] == [None, None, "CY@x.org"]
 

@@ -171,7 +171,7 @@ def test_a_damaged_ledger_or_quarantine_hides_nothing_else(home: Home) -> None:
     (home.nights / "shop.pending.json").write_text("[]", encoding="utf-8")
     lines = said(home)
     assert [line[:42] for line in lines] == [
-        "✗ The lists cannot be examined: exports/le",
+        "✗ exports/ledger.sqlite is damaged or cann",
         "✗ A conform of shop died before its end; t",
         "✗ The quarantine cannot be examined: Inval",
     ]

@@ -165,7 +165,7 @@ def test_who_withdraws_while_the_list_is_sent_is_in_no_later_batch_and_in_no_fur
         say("a@x.org", "c@x.org", state="unsubscribed")
 
     tool.on_request, tool.script = withdraw, [{"status": 503}]
-    report = send(0, people("a", "b", "c"), attempts=5)
+    report = send(0, people("a", "b", "c"), attempts=5, timeout_s=20)
     assert (report.outcome, len(tool.requests), tool.effects) == ("incomplete", 1, {})
     send(0, people("a", "b", "c"))
     assert tool.effects == {("add", "b@x.org"): 1, ("remove", "a@x.org"): 1}
@@ -175,7 +175,7 @@ def test_who_withdraws_while_the_list_is_sent_is_in_no_later_batch_and_in_no_fur
         say("y@x.org", "z@x.org", state="unsubscribed")
 
     tool.on_request = withdraw_again
-    report = send(1, people("b", "w", "x", "y", "z"))
+    report = send(1, people("b", "w", "x", "y", "z"), timeout_s=20)
     assert report.outcome == "stopped" and "newer words" in report.sentence
     assert not {"y@x.org", "z@x.org"} & set(tool.lists["win_back"])
 
@@ -499,7 +499,7 @@ def test_a_crash_of_the_destination_itself_leaves_the_batch_to_be_sent_again(
     class Broken:
         name, max_batch, live = "webhook", 10, True
 
-        def send(self, batch: Batch, go_on: Any) -> Any:
+        def send(self, batch: Batch, go_on: Callable[[], bool] = lambda: True) -> Any:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

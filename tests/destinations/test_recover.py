@@ -28,7 +28,8 @@ def tools(home: Home, tool_url: str) -> dict[str, Any]:
 def send(home: Home, publish: Callable[..., Any], tools: dict[str, Any]) -> Callable[..., DeliveryReport]:
     def send(night: int, spec: Any, *names: str, **more: Any) -> DeliveryReport:
         people = {f"{name}@x.org": name for name in names}
-        return deliver(home, *publish(night, people, spec=spec), [spec], tools, **more)[0]
+        folder, generation, as_of = publish(night, people, spec=spec)
+        return deliver(home, folder, generation, as_of, [spec], tools, **more)[0]
 
     return send
 

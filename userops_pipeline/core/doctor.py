@@ -148,7 +148,8 @@ def _rows(count: int) -> str:
 def _lists(home: Home) -> _Seen:
     """A ledger that is lost; lists held or cut off, batches of unknown outcome, rows a tool refuses, lists that no rule declares any more."""
     lost = health(home)
-    yield from (("error", sentence) for sentence in lost)
+    for sentence in lost:
+        yield "error", sentence
     if lost or not home.exports.is_dir():
         return
     with Ledger.open(home, read_only=True) as ledger:
