@@ -40,6 +40,7 @@ def user(
     return f"u{number},{registered},{name or CANARY},{email},{phone},{birth}\n"
 
 
+WORDS = ("Cancelled", " COMPLETED ", "canceled", "failed", "pending", "voided")
 GOOD = HEAD + order(1) + order(2)
 CHINESE = GOOD.replace(",u1,", ",茶客,")
 
@@ -241,7 +242,7 @@ CASES = [
         "D04",
         "a currency missing or unknown in form is set aside",
         orders(HEAD + order(1, currency="") + order(2, currency="¥") + order(3, currency="cny")),
-        aside=(("currency", "required, but missing"), (None, "ISO 4217"), (None, "ISO 4217")),
+        aside=(("currency", "required, but missing"), ("currency", "ISO 4217"), ("currency", "ISO 4217")),
     ),
     Case(
         "D05",
@@ -273,6 +274,22 @@ CASES = [
         users(user(1, birth="2000-02-29"), user(2, birth="1900-02-29"), user(3, birth="2001-02-29")),
         kept=1,
         aside=(("birth_date", "no such date"),) * 2,
+    ),
+    Case(
+        "D04",
+        "of a source that states its currency, an amount in another one is set aside",
+        orders(HEAD + order(1, currency="CNY") + order(2, currency="JPY")),
+        kept=1,
+        aside=(("currency", "another currency than source.yml states"),),
+        shop={"currency": "CNY", "first_night": NIGHT},
+    ),
+    Case(
+        "D05",
+        "a status nobody knows is set aside, a spelling of one is that one",
+        orders("".join((HEAD, *(order(n).replace("completed", word) for n, word in enumerate(WORDS))))),
+        kept=2,
+        aside=(("status", "not one of placed, paid"),) * 4,
+        holds={"select list(status order by order_id) from {orders}": [(["cancelled", "completed"],)]},
     ),
     Case(
         "D08",

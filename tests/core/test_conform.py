@@ -454,3 +454,22 @@ def test_a_replayed_earlier_night_makes_later_older_versions_outdated(new_shop: 
     shop.land(NIGHTS[0], accept_changed=True)
     shop.conform(NIGHTS[0])
     assert shop.ask("select arrived_on::varchar, status from {orders} order by 1") == [(NIGHTS[0], "cancelled")]
+
+
+def test_amounts_of_other_currencies_are_converted_by_the_rate_of_their_day_or_set_aside(new_shop: Callable) -> None:
+    rates = [
+        {"currency": "JPY", "from_on": "2026-02-01", "rate": "0.0067"},
+        {"currency": "JPY", "from_on": "2026-03-01", "rate": "0.0065"},
+        {"currency": "GBP", "from_on": "2026-03-02", "rate": "1.345678"},
+    ]
+    mapping = (
+        'select order_id, user_id, "at" as ordered_at, status, converted(amount, currency, "at") as amount, \'USD\' as currency, '
+        "_file, _row, _night from orders"
+    )
+    shop = new_shop(currency="USD", rates=rates, mappings={"orders": mapping})
+    rows = ["o1,,2026-03-01 10:00:00,100.00,USD", "o2,,2026-03-01 10:00:00,10000,JPY", "o3,,2026-02-28 10:00:00,10000,JPY"]
+    rows += ["o4,,2026-03-01 10:00:00,9.99,GBP", "o5,,2026-03-01 10:00:00,1,XXX", "o6,,2026-03-01 10:00:00,much,JPY"]
+    shop.drop(NIGHTS[0], "orders.csv", HEAD + "".join(f"{row},paid\n" for row in rows))
+    shop.run(NIGHTS[0])
+    assert shop.ask("select order_id, amount::varchar from {orders} order by 1") == [("o1", "100.00"), ("o2", "65.00"), ("o3", "67.00")]
+    assert shop.aside() == [("orders", "amount", "no rate of its currency on its date (rates in source.yml)")] * 3

@@ -20,7 +20,7 @@ import duckdb
 from userops_pipeline.core import addresses, contract, stops, usual
 from userops_pipeline.core.contract import Table
 from userops_pipeline.core.faults import crash_point
-from userops_pipeline.core.fields import faults_of, text_name, typed, unprintable, version_key
+from userops_pipeline.core.fields import converted_macro, faults_of, text_name, typed, unprintable, version_key
 from userops_pipeline.core.forget import forget, settle
 from userops_pipeline.core.home import Home, UserOpsError, write_json
 from userops_pipeline.core.lake import raw_scan
@@ -121,6 +121,10 @@ def _conform_nights(
         text = "cast(t as varchar)"
         connection.execute(f"create macro phone(t) as coalesce({addresses.phone_sql(text, source.phone_prefix)}, {text})")
         connection.execute(f"create macro email(t) as coalesce({addresses.email_sql(text)}, {text})")
+        connection.execute("create temp table rates (currency varchar, from_on date, rate decimal(18, 8))")
+        for rate in source.rates:
+            connection.execute("insert into rates values (?, ?, ?)", [rate.currency, rate.from_on, rate.rate])
+        connection.execute(f"create macro converted(amount, code, moment) as {converted_macro(source)}")
         connection.execute("create temp table nights (night date)")
         connection.executemany("insert into nights values (?)", [(night,) for night in nights])
         _open_files(connection, home, source, nights, scratch)

@@ -54,7 +54,7 @@ class Column(BaseModel):
     known: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     strictest: bool = False
-    format: Literal["phone", "email", "contact_point", "id"] | None = None
+    format: Literal["phone", "email", "contact_point", "id", "currency"] | None = None
     restates: bool = False
     min: str | int | float | None = None
     max: str | int | float | None = None

@@ -24,6 +24,8 @@ PLACEHOLDERS_BEFORE = "1990-01-01"
 TRUE_WORDS = "'true', 't', '1', 'yes', 'y'"
 # Numbers whose last digits a spreadsheet rounded away: another id than the one that was meant, and perhaps somebody else's.
 ROUNDED_ID = r"\d+([.,]\d+)?[eE]\+\d+"
+CURRENCY = "[A-Z]{3}"
+NO_RATE = "no rate"  # what `converted` makes of an amount it cannot convert
 NO_EMAIL = "not an e-mail address"
 NO_PHONE = "not a phone number with country (E.164)"
 FALSE_WORDS = "'false', 'f', '0', 'no', 'n'"
@@ -41,6 +43,9 @@ def typed(column: Column, source: Source) -> str:
             return normal_sql(word_sql("t.channel"), text, source.phone_prefix)
         case "text" if column.format == "id":
             return id_sql(text, source.nothing)
+        case "text" if column.format == "currency":
+            known = f"{text} = {quoted(source.currency)}" if source.currency else f"regexp_full_match({text}, {quoted(CURRENCY)})"
+            return f"case when {known} then {text} end"
         case "text" if column.only:
             return f"case when {word_sql(text)} in ({_listed(column.only)}) then {word_sql(text)} end"
         case "text":
@@ -88,11 +93,17 @@ def faults_of(column: Column) -> list[tuple[str, str]]:
             faults.append((lost, "an id that lost its digits (1.23E+15); export it as text"))
             if column.required:
                 faults.append((unread, "required, but a word for nothing (null, undefined, a nil UUID)"))
+        case "text" if column.format == "currency":
+            faults.append((f"not regexp_full_match({text}, {quoted(CURRENCY)})", "not an ISO 4217 code (EUR)"))
+            faults.append(
+                (unread, "another currency than source.yml states; convert the amounts in the mapping: converted(amount, currency, time)")
+            )
         case "text" if column.only:
             faults.append((unread, f"not one of {', '.join(column.only)}"))
         case "integer":
             unless(r"[+-]?\d{1,18}", "not a whole number")
         case "money" | "number" | "share":
+            faults.append((f"{text} = {quoted(NO_RATE)}", "no rate of its currency on its date (rates in source.yml)"))
             unless(DECIMAL_TEXT, "not a plain decimal number (1234.50)")
             faults.append((unread, "too large"))
         case "timestamp":
@@ -113,6 +124,16 @@ def faults_of(column: Column) -> list[tuple[str, str]]:
     if column.max is not None:
         faults.append((f"{value} > {_bound(column, column.max)}", f"above {column.max}"))
     return faults
+
+
+def converted_macro(source: Source) -> str:
+    """The body of `converted(amount, code, moment)` for mappings: text of an amount in the source's currency, to the cent, half up.
+
+    The rate is the latest in `rates` whose `from_on` is not after the day of `moment` as it is written; without one the amount is set aside.
+    """
+    rate = "(select max_by(r.rate, r.from_on) from rates as r where r.currency = code and r.from_on <= try_cast(left(moment, 10) as date))"
+    product = f"cast(cast(try_cast(amount as decimal(18, 4)) * {rate} as decimal(18, 2)) as varchar)"
+    return f"case when code = {quoted(source.currency or '')} then amount when amount is not null then coalesce({product}, {quoted(NO_RATE)}) end"
 
 
 def version_key(source: Source) -> str:

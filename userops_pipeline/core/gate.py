@@ -137,6 +137,11 @@ def expectations(sources: Iterable[Source]) -> list[Expectation]:
                                 "ExpectColumnValuesToBeBetween", {"column": "volume_ratio", "min_value": low, "max_value": high},
                                 view=f"{name}_volume_of_{source.name}")
                 )  # fmt: skip
+    if any("orders" in source.tables for source in sources):
+        found.append(
+            Expectation("orders", "currency_is_one", "the amounts in the lake are of one currency, so that they can be added",
+                        "ExpectColumnValuesToBeInSet", {"column": "currency_count", "value_set": [0, 1]}, view="orders_currencies")
+        )  # fmt: skip
     for source in sources:
         found.append(
             Expectation("deliveries", f"{source.name}_files_are_accepted", f"no file of {source.name} is refused", "ExpectColumnValuesToBeInSet",
@@ -220,6 +225,14 @@ def _prepare(database: Path, home: Home, sources: list[Source], nights: list[dat
             for _, source in _fillers(sources, name):
                 connection.execute(f"create view {name}_of_{source.name} as select * from {name} where source_name = {quoted(source.name)}")
                 _prepare_load(connection, home, contract.tables()[name], source, as_of)
+        if any("orders" in source.tables for source in sources):
+            codes = connection.execute(
+                f"select currency from (select currency from {raw_scan(home, 'orders')} union select currency from "
+                f"{raw_scan(home, 'channel_costs')}) where currency is not null order by 1"
+            ).fetchall()
+            if len(codes) > 1:
+                details["currency_is_one"] = ", ".join(code for (code,) in codes) + "; state currency and rates in source.yml"
+            connection.execute(f"create table orders_currencies as select {len(codes)} as currency_count")
         for source in sources:
             late = max((nights_late(home, source, name, as_of) for name in source.files), default=0)
             waiting = len(list(refused(home, source)))

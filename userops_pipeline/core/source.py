@@ -14,6 +14,7 @@ import os
 import re
 import stat
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -132,6 +133,16 @@ class Mapping(BaseModel):
     known_keys: Literal["update", "skip"] = "update"
 
 
+class Rate(BaseModel):
+    """What one unit of a currency is worth in the source's own, from a day on until the next rate of it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    currency: str = Field(pattern=r"^[A-Z]{3}$")
+    from_on: date
+    rate: Decimal = Field(gt=0, max_digits=18, decimal_places=8)
+
+
 class Quiet(BaseModel):
     """Nights on which no file is expected."""
 
@@ -170,6 +181,8 @@ class Source(BaseModel):
     zone: Zone
     root: Root
     nothing: tuple[str, ...] = NOTHING
+    currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
+    rates: tuple[Rate, ...] = ()
     phone_prefix: str | None = Field(default=None, pattern=r"^\+[1-9][0-9]{0,3}$")
     first_night: date
     last_night: date | None = None
@@ -178,6 +191,15 @@ class Source(BaseModel):
     quiet: Quiet = Quiet()
     gate: Gate = Gate()
     folder: Path
+
+    @model_validator(mode="after")
+    def _rates_of_other_currencies(self) -> Source:
+        if self.rates and self.currency is None:
+            raise ValueError("rates are worth nothing without the currency they lead to; state currency")
+        days = [(rate.currency, rate.from_on) for rate in self.rates]
+        if any(rate.currency == self.currency for rate in self.rates) or len(set(days)) < len(days):
+            raise ValueError("rates must be of other currencies than the source's, one per currency and day")
+        return self
 
     @field_validator("nothing")
     @classmethod
