@@ -83,6 +83,7 @@ def test_good_nights_and_a_quiet_one_pass_and_every_kind_of_bad_case_is_caught(t
         union all select * replace ('{CANARY}-4' as order_id, null as currency) from t
         union all select * replace ('{CANARY}-5' as order_id, '{CANARY}' as status) from t
         union all select * replace ('{CANARY}-6' as order_id, cast(-5 as decimal(18, 2)) as amount, 'stranger@shop.example' as merchant_id) from t
+        union all select * replace ('{CANARY}-8' as order_id, 'JPY' as currency) from t
         """,
     )
     bad = run_gate(shop.home, [source], [TONIGHT], TONIGHT, waived=frozenset({"orders.key_is_unique", "orders.status_is_there"}))
