@@ -166,8 +166,8 @@ class ContactShop:
             connection.execute(f"copy exports.audiences to '{folder / 'exports' / 'audiences.parquet'}'")
         self.published = folder, folder.name, as_of
 
-    def deliver(self, url: str) -> list[DeliveryReport]:
-        return _deliver(self.home.root, str(self.folder / "source"), self.published, url)
+    def deliver(self, url: str, *, allow_removals: bool = False) -> list[DeliveryReport]:
+        return _deliver(self.home.root, str(self.folder / "source"), self.published, url, allow_removals=allow_removals)
 
     def deliver_killed(self, url: str, point: str) -> bool:
         """Deliver in a process of its own that is killed at this point; whether it came to it."""
@@ -183,7 +183,7 @@ WORKERS = multiprocessing.get_context("forkserver")
 WORKERS.set_forkserver_preload([__name__])
 
 
-def _deliver(root: Path, source: str, published: Any, url: str) -> list[DeliveryReport]:
+def _deliver(root: Path, source: str, published: Any, url: str, *, allow_removals: bool = False) -> list[DeliveryReport]:
     home, shop = Home(root), load_source(source)
     tool = Webhook(url=url, live=True, allow_loopback=True, max_batch=2, attempts=2, backoff_s=0.001, timeout_s=0.5)
     return deliver(
@@ -193,6 +193,7 @@ def _deliver(root: Path, source: str, published: Any, url: str) -> list[Delivery
         {"webhook": tool},
         untold=permission.untold(home, [shop], published[2]),
         declared=set(LISTS),
+        allow_removals=set(LISTS) if allow_removals else (),
     )
 
 
