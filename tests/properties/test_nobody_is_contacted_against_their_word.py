@@ -7,7 +7,7 @@ Add a way to say stop, or a way for a night to fail, here. Must not read a table
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -201,12 +201,11 @@ class Told:
         merged = self.users.get(user, (None, None, None))[2]
         return user if merged is None else self.person(merged)
 
-    def granted(self, user: str, channel: str, point: str | None, after: datetime) -> bool:
-        """Whether the user said yes, in full, later than that; with the address, where it is one address that was stopped."""
+    def granted(self, users: Collection[str], channel: str, point: str, after: datetime) -> bool:
+        """Whether one of these accounts said yes, in full, to this address later than that."""
         return any(
             word.table == "consents" and word.is_whole and word.state == "subscribed" and word.purpose == "marketing"
-            and word.user == user and word.channel == channel and word.at is not None and word.at > after
-            and (point is None or word.point == point)
+            and word.user in users and (word.channel, word.point) == (channel, point) and word.at is not None and word.at > after
             for word in self.words
         )  # fmt: skip
 
@@ -237,9 +236,10 @@ class Told:
                 continue
             if word.point is None and not same_person:
                 continue
-            if not stands and word.at is not None and self.granted(user, channel, point, word.at):
-                own = same_person or word.user is None
-                if own or self.granted(word.user or "", channel, point, word.at):
+            if not stands and word.at is not None and self.granted({user}, channel, point, word.at):
+                # What is said of an address only the person who said it takes back, from any of their accounts.
+                speaker = {other for other in USERS if word.user is not None and self.person(other) == self.person(word.user)}
+                if same_person or word.user is None or self.granted(speaker, channel, point, word.at):
                     continue
             yield word
 
