@@ -22,7 +22,7 @@ from tests.destinations.conftest import FakeTool
 from tests.properties.contact_shop import FIRST, LISTS, ContactShop, compiled_models, opened
 
 USERS = ("u0", "u1", "u2", "u3")
-FEW = settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 MANY = settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 
 # -- how the same thing is written ---------------------------------------------------------------------------------
