@@ -473,3 +473,38 @@ def test_amounts_of_other_currencies_are_converted_by_the_rate_of_their_day_or_s
     shop.run(NIGHTS[0])
     assert shop.ask("select order_id, amount::varchar from {orders} order by 1") == [("o1", "100.00"), ("o2", "65.00"), ("o3", "67.00")]
     assert shop.aside() == [("orders", "amount", "no rate of its currency on its date (rates in source.yml)")] * 3
+
+
+def test_an_address_follows_the_newest_row_while_the_first_day_stays(new_shop: Callable) -> None:
+    """Users made of orders: a customer who changed the address is reached at the new one, and is no newcomer."""
+    columns = ["order_no", "customer", "email", "created"]
+    mapping = (
+        "select customer as user_id, min(created) as registered_at, max_by(email, created) as email, max_by(_file, created) as _file, "
+        "max_by(_row, created) as _row, night(created) as _night from orders group by customer, night(created)"
+    )
+    shop = new_shop(
+        business_zone="Europe/Berlin",
+        zone="Europe/Berlin",
+        files={"orders": {"path": "orders*", "columns": columns}},
+        tables={"users": {"keeps_first": ["registered_at"]}},
+        mappings={"users": mapping},
+    )
+    rows = [
+        "A1,c1,c1@old.example,2026-03-01 10:00:00",
+        "A2,c1,c1@new.example,2026-03-02T23:30:00Z",
+        "A3,c2,c2@x.example,2026-03-03 00:10:00",
+    ]
+    (shop.drops / "orders.csv").write_text(",".join(columns) + "\n" + "\n".join(rows) + "\n")
+    expected = [
+        ("2026-03-01", "c1", "2026-03-01 09:00:00", "c1@old.example"),
+        ("2026-03-03", "c1", "2026-03-01 09:00:00", "c1@new.example"),
+        ("2026-03-03", "c2", "2026-03-02 23:10:00", "c2@x.example"),
+    ]
+    users = "select arrived_on::varchar, user_id, registered_at::varchar, email from {users} order by 1, 2"
+    shop.run(*NIGHTS)
+    assert shop.ask(users) == expected
+    assert shop.aside() == []
+    before = shop.lake_bytes()
+    for night in reversed(NIGHTS):
+        shop.conform(night)
+    assert shop.lake_bytes() == before

@@ -20,7 +20,7 @@ import duckdb
 from userops_pipeline.core import addresses, contract, stops, usual
 from userops_pipeline.core.contract import Table
 from userops_pipeline.core.faults import crash_point
-from userops_pipeline.core.fields import converted_macro, faults_of, text_name, typed, unprintable, version_key
+from userops_pipeline.core.fields import converted_macro, faults_of, text_name, timestamp_sql, typed, unprintable, version_key
 from userops_pipeline.core.forget import forget, settle
 from userops_pipeline.core.home import Home, UserOpsError, write_json
 from userops_pipeline.core.lake import raw_scan
@@ -56,7 +56,7 @@ def conform(home: Home, source: Source, nights: list[date], *, progress: Callabl
     """Rebuild these nights of the lake from landing; the same landing gives the same bytes.
 
     A run that died in here left a pending note, and its nights are rebuilt along with the ones asked for; so are later nights
-    already conformed, where a table skips the keys that earlier nights brought or its mapping states versions.
+    already conformed, where what a table keeps depends on earlier nights (known keys, first values, versions).
 
     Returns:
         One entry per mapped table and night, in that order, and per night of `suppressions` where the source has a table that may stop contact.
@@ -69,7 +69,10 @@ def conform(home: Home, source: Source, nights: list[date], *, progress: Callabl
     pending = home.nights / f"{source.name}.pending.json"
     if pending.is_file():
         nights = sorted({*nights, *(date.fromisoformat(night) for night in json.loads(pending.read_text(encoding="utf-8")))})
-    if any(mapping.known_keys == "skip" or "_version" in source.mapping_sql(name) for name, mapping in source.tables.items()):
+    if any(
+        mapping.known_keys == "skip" or mapping.keeps_first or "_version" in source.mapping_sql(name)
+        for name, mapping in source.tables.items()
+    ):
         # What a night brings decides what is known, and which version is the newest, on every later one.
         nights = sorted({*nights, *(known.night for known in conformed_nights(home, source.name) if known.night > min(nights))})
     settle(home, source, nights)
@@ -115,6 +118,7 @@ def _conform_nights(
         # For mappings: the business date of a UTC time, the UTC time of a local one, and contact points as users have them.
         zone = quoted(source.business_zone)
         connection.execute(f"create macro business_date(t) as cast(timezone({zone}, timezone('UTC', cast(t as timestamp))) as date)")
+        connection.execute(f"create macro night(t) as business_date({timestamp_sql('t', source)})")
         connection.execute(f"create macro utc(t) as timezone('UTC', timezone({zone}, cast(t as timestamp)))")
         # What is no such address is handed on as it is, so that it is set aside under its own reason.
         addresses.register(connection)
@@ -264,6 +268,7 @@ def _conform_table(
     """Type, judge, count and write one table; returns (written partition file, its place in the lake)."""
     _map(connection, source, table)
     _judge(connection, source, table)
+    _keep_first(connection, home, source, table)
     _know_again(connection, home, source, table)
     _tell_copies_apart(connection, source, table)
     _divide(connection, source, table)
@@ -317,6 +322,31 @@ def _judge(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) 
                     on t._night = n.night
             ) as v
         )
+        """
+    )
+
+
+def _keep_first(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, table: Table) -> None:
+    """In `judged`, the columns that the source says stay as first seen take the value of the key's first night; the others follow the newest."""
+    kept = _rules(source, table).keeps_first
+    if not kept:
+        return
+    key = _listed(table.key)
+    firsts = ", ".join(f"min_by({identifier(name)}, (night, _file, _row)) as {identifier(name)}" for name in kept)
+    connection.execute(
+        f"""
+        update judged set {", ".join(f"{identifier(name)} = f.{identifier(name)}" for name in kept)}
+        from (
+            select {key}, min(night) as night, {firsts}
+            from (
+                select {key}, {_listed(kept)}, _night as night, _file, _row from judged where fault is null
+                union all
+                select {key}, {_listed(kept)}, arrived_on, source_file, source_row from {raw_scan(home, table.name)}
+                where source_name = {quoted(source.name)} and arrived_on not in (select night from nights)
+            )
+            group by all
+        ) as f
+        where judged.fault is null and {_same(table.key, "judged", "f")} and f.night < judged._night
         """
     )
 

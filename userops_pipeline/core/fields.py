@@ -55,17 +55,22 @@ def typed(column: Column, source: Source) -> str:
         case "money" | "number" | "share":
             return f"try_cast(try_cast({text} as decimal(38, 10)) as {column.sql_type})"
         case "timestamp":
-            local = f"try_cast({text} as timestamp)"
-            if source.zone != "UTC":
-                local = f"timezone('UTC', timezone({quoted(source.zone)}, {local}))"
-            # An offset stands behind a time of day: the last two digits of a date alone are none.
-            with_offset = f"regexp_matches({text}, {quoted(ISO_TIME + ISO_OFFSET + '$')})"
-            plain = f"regexp_replace(replace({text}, 'UTC', 'Z'), ' (Z|[+-][0-9:]+)$', '\\1')"
-            return f"case when {with_offset} then timezone('UTC', try_cast({plain} as timestamptz)) else {local} end"
+            return timestamp_sql(text, source)
         case "date":
             return f"try_cast(left({text}, 10) as date)"
         case "boolean":
             return f"case when lower({text}) in ({TRUE_WORDS}) then true when {text} is not null then false end"
+
+
+def timestamp_sql(text: str, source: Source) -> str:
+    """A time in UTC: by the offset it states, else by the source's own clock; null where the text is none."""
+    local = f"try_cast({text} as timestamp)"
+    if source.zone != "UTC":
+        local = f"timezone('UTC', timezone({quoted(source.zone)}, {local}))"
+    # An offset stands behind a time of day: the last two digits of a date alone are none.
+    with_offset = f"regexp_matches({text}, {quoted(ISO_TIME + ISO_OFFSET + '$')})"
+    plain = f"regexp_replace(replace({text}, 'UTC', 'Z'), ' (Z|[+-][0-9:]+)$', '\\1')"
+    return f"case when {with_offset} then timezone('UTC', try_cast({plain} as timestamptz)) else {local} end"
 
 
 def faults_of(column: Column) -> list[tuple[str, str]]:
@@ -139,10 +144,9 @@ def converted_macro(source: Source) -> str:
 def version_key(source: Source) -> str:
     """SQL of a record's version (`t._version`, text) in a form that sorts: a whole number, a time in UTC, or else the text as it is."""
     text = "t._version"
-    at = typed(Column(name="_version", type="timestamp", about="When this version was made"), source)
     return (
         f"case when regexp_full_match({text}, '[0-9]{{1,18}}') then lpad({text}, 20, '0') "
-        f"else coalesce(strftime({at}, '%Y-%m-%d %H:%M:%S.%f'), {text}) end"
+        f"else coalesce(strftime({timestamp_sql(text, source)}, '%Y-%m-%d %H:%M:%S.%f'), {text}) end"
     )
 
 

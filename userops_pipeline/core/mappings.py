@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from userops_pipeline.core.source import Source
 
 # What conform offers mappings beside DuckDB's own functions.
-OFFERED = frozenset({"business_date", "utc", "phone", "email", "converted"})
+OFFERED = frozenset({"business_date", "utc", "phone", "email", "converted", "night"})
 # Lists of what is allowed, not of what is refused: what a later DuckDB adds is refused until somebody has looked at it.
 QUERIES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE"})
 RELATIONS = frozenset({"BASE_TABLE", "EMPTY", "EXPRESSION_LIST", "JOIN", "PIVOT", "SUBQUERY", "TABLE_FUNCTION"})

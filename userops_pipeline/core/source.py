@@ -123,7 +123,8 @@ class Mapping(BaseModel):
     """How a contract table is filled by `<table>.sql`.
 
     `each` names the file every record of which must become exactly one row. `known_keys: skip` is for tables a mapping can only derive
-    from the night's facts (users from orders): what an earlier night brought stays, and a row of a known key counts as a duplicate.
+    from the night's facts (products from lines): what an earlier night brought stays, and a row of a known key counts as a duplicate.
+    `keeps_first` names columns that stay as an earlier night brought them while the others follow the newest (of users: registered_at).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -131,6 +132,7 @@ class Mapping(BaseModel):
     each: str | None = None
     exact_duplicates: Literal["drop", "keep"] = "drop"
     known_keys: Literal["update", "skip"] = "update"
+    keeps_first: tuple[str, ...] = ()
 
 
 class Rate(BaseModel):
@@ -301,6 +303,9 @@ def load_source(name_or_folder: str) -> Source:
             raise UserOpsError(f"{source.name}/source.yml: tables.{table} is not a table of the contract: {', '.join(contract.tables())}.")
         if not (source.folder / f"{table}.sql").is_file():
             raise UserOpsError(f"{source.name}/source.yml names the table {table}, but {source.name}/{table}.sql is missing.")
+        names = {column.name for column in contract.tables()[table].columns} - set(contract.tables()[table].key)
+        if unknown := [name for name in mapping.keeps_first if name not in names]:
+            raise UserOpsError(f"{source.name}/source.yml: tables.{table}.keeps_first names no column to keep: {unknown[0]!r}.")
         if mapping.each is not None and mapping.each not in source.files:
             raise UserOpsError(f"{source.name}/source.yml: tables.{table}.each names no file of this source: {mapping.each!r}.")
         if mapping.known_keys == "skip" and table in ("consents", "suppressions", "touches"):
