@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from userops_pipeline.core.home import Home, UserOpsError
-from userops_pipeline.core.ledger import Ledger, LedgerLost, health
+from userops_pipeline.core.ledger import Ledger, LedgerLost, health, lost_lists
 from userops_pipeline.destinations.csv_file import CsvFile
 from userops_pipeline.destinations.deliver import DeliveryReport, deliver
 from userops_pipeline.destinations.recover import recover
@@ -106,6 +106,19 @@ def test_lists_that_are_not_recovered_are_not_delivered_and_the_others_are(
     assert report.outcome == "held" and report.calls == 0 and "hook" in report.sentence
     recover(home, "g", NIGHT, [hook], tools, fresh=True)
     assert send(1, hook, "a", "b").outcome == "sent"
+
+
+def test_a_lost_list_that_is_declared_no_more_keeps_no_other_from_going_and_can_be_given_up(
+    home: Home, send: Any, make_list: Any, tools: dict[str, Any]
+) -> None:
+    files, old = make_list(tool="csv_file", name="files"), make_list(name="old")
+    send(0, files, "a")
+    send(0, old, "a")
+    (home.root / "delivered.json").write_text("torn", encoding="utf-8")
+    recover(home, "g", NIGHT, [files], tools)
+    assert send(1, files, "a", declared={"files"}).outcome == "sent" and lost_lists(home) == ["old"]
+    assert "delete the list there" in recover(home, "g", NIGHT, [], tools, fresh=True, given_up=["old"])[0]
+    assert lost_lists(home) == [] == health(home)
 
 
 def test_a_damaged_list_is_begun_anew_within_its_ledger(home: Home, send: Any, make_list: Any, tools: dict[str, Any]) -> None:

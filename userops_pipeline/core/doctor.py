@@ -153,14 +153,19 @@ def _lists(home: Home) -> _Seen:
     if lost or not home.exports.is_dir():
         return
     with Ledger.open(home, read_only=True) as ledger:
-        states, unsettled = ledger.states(), ledger.unsettled()
+        states, unsettled, gone = ledger.states(), ledger.unsettled(), ledger.lost()
+    for name in gone:
+        yield (
+            "error",
+            f"Whom {name} has at its tool was lost with an earlier ledger; userops ledger recover {name}, if need be with --fresh.",
+        )
     ended = {
         "held": "is held",
         "incomplete": "was not taken whole",
         "stopped": "was stopped",
         "recovered": "was recovered and not delivered since",
+        None: "was cut off",
     }
-    ended |= {"lost": "was lost with the ledger", None: "was cut off"}
     for entry in unsettled:
         yield (
             "error",

@@ -382,10 +382,24 @@ class Ledger:
                 [(spec.name, value, member.checksum, member.point) for value, member in members.items()],
             )
 
+    def give_up(self, list_name: str) -> None:
+        """Forget all of a list that is delivered no more and whose members are lost."""
+        with self._transaction() as con:
+            for table in SEALED:
+                con.execute(f"delete from {table} where list = ?", [list_name])
+            con.execute("delete from digests where list = ?", [list_name])
+            self._changes.by_list.pop(list_name, None)
+
+    def lost(self) -> list[str]:
+        """Lists whose members were lost with an earlier ledger and have not been recovered."""
+        return [name for (name,) in self._con.execute("select list from deliveries where outcome = 'lost' order by list")]
+
     @classmethod
     def start_anew(cls, home: Home) -> None:
         """Put an empty ledger in the place of one that is lost; of the lists it had, nothing is delivered before each is recovered."""
         names = _delivered_lists(home)
+        with contextlib.suppress(sqlite3.Error, UnicodeError), _connected(home.exports / FILE, read_only=True) as (con, _):
+            names |= {name for (name,) in con.execute("select list from deliveries")}
         with contextlib.suppress(LedgerLost):
             names |= (Witness.read(home) or Witness(ledger="", counter=0, generation=None, lists={})).lists.keys()
         for file in home.exports.glob(f"{FILE}*"):
@@ -514,7 +528,7 @@ class Ledger:
         """
         found = self._con.execute(
             "select list, tool, as_of, outcome, started_at from deliveries d where id = (select max(id) from deliveries n where n.list = d.list)"
-            " and coalesce(outcome, 'cut off') not in ('sent', 'nothing')"
+            " and coalesce(outcome, 'cut off') not in ('sent', 'nothing', 'lost')"
             " and not exists (select 1 from deliveries n where n.list = d.list and n.as_of > d.as_of and n.outcome in ('sent', 'nothing'))"
             " order by list"
         )
@@ -593,3 +607,12 @@ def health(home: Home) -> list[str]:
     except UserOpsError as error:
         return [str(error)]
     return []
+
+
+def lost_lists(home: Home) -> list[str]:
+    """Lists whose members were lost with an earlier ledger; none where the ledger itself is."""
+    try:
+        with Ledger.open(home, read_only=True) as ledger:
+            return ledger.lost()
+    except UserOpsError:
+        return []

@@ -13,6 +13,7 @@ import dagster as dg
 from userops_pipeline.core import generations, permission
 from userops_pipeline.core.audiences import ListSpec
 from userops_pipeline.core.home import Home, UserOpsError
+from userops_pipeline.core.ledger import lost_lists
 from userops_pipeline.core.nights import conformed_nights
 from userops_pipeline.core.rulebook import from_json
 from userops_pipeline.core.rulebook.kinds.lists import ContactList
@@ -96,11 +97,11 @@ def recover_lists(home: Home, names: Sequence[str], *, fresh: bool, file: Path |
         UserOpsError: nothing is published, a name is no list, or whom a tool holds cannot be told; the sentence says what can be done.
     """
     current, lists = declared(home)
-    unknown = sorted(set(names) - set(lists))
-    if unknown:
-        raise UserOpsError(f"There is no list {unknown[0]!r} in generation {current.id}; its lists are {', '.join(sorted(lists))}.")
-    chosen = [lists[name] for name in names or lists]
-    return recover(home, current.id, current.as_of, chosen, registry.Tools(home), fresh=fresh, file=file)
+    given_up = sorted(set(names) - set(lists))
+    if given_up and not (fresh and set(given_up) <= set(lost_lists(home))):
+        raise UserOpsError(f"There is no list {given_up[0]!r} in generation {current.id}; its lists are {', '.join(sorted(lists))}.")
+    chosen = [lists[name] for name in names or lists if name in lists]
+    return recover(home, current.id, current.as_of, chosen, registry.Tools(home), fresh=fresh, file=file, given_up=given_up)
 
 
 def deliver_assets(shop: Shop) -> list[dg.AssetsDefinition]:

@@ -114,7 +114,7 @@ def deliver(
             forget_scratch(home)
         stop = stack.enter_context(_stop_after_batch())
         ledger = stack.enter_context(Ledger.open(home, read_only=dry_run))
-        forgotten = [] if declared is None else [name for name in ledger.lists() if name not in declared]
+        forgotten = [] if declared is None else [name for name in ledger.lists() if name not in {*declared, *ledger.lost()}]
         ledger.prove([*(spec.name for spec in lists), *forgotten])
         word = stack.enter_context(NewestWord.open(home))
         source = _Source(generation_dir, generation, as_of, age_days, tuple(untold))

@@ -7,7 +7,7 @@ Must not send anything: the next delivery does, and takes off whoever may not be
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -29,11 +29,12 @@ def recover(
     *,
     fresh: bool = False,
     file: Path | None = None,
+    given_up: Collection[str] = (),
 ) -> list[str]:
     """Begin these lists anew in the ledger, which is replaced if it is lost; a sentence per list.
 
     Of a list of which nothing is known after a fresh start, everybody in the lake may be at the tool: the next delivery sends the whole
-    list and takes off everybody else whom its mode or the newest word does not leave there.
+    list and takes off everybody else whom its mode or the newest word does not leave there. Lists `given_up` are declared no more.
 
     Raises:
         UserOpsError: whom a tool holds cannot be told, or another delivery is under way; then nothing is changed.
@@ -47,7 +48,12 @@ def recover(
         with Ledger.open(home) as ledger:
             for spec in lists:
                 ledger.recover(spec, generation, as_of, told[spec.name])
-    return [f"{spec.name}: {spec.tool} may hold {len(told[spec.name]):,} people; the next delivery brings it up to date." for spec in lists]
+            for name in given_up:
+                ledger.give_up(name)
+    gone = [f"{name} is declared no more, and whom its tool holds is lost: delete the list there." for name in given_up]
+    return gone + [
+        f"{spec.name}: {spec.tool} may hold {len(told[spec.name]):,} people; the next delivery brings it up to date." for spec in lists
+    ]
 
 
 def _told(home: Home, spec: ListSpec, destinations: Mapping[str, Destination], *, fresh: bool, file: Path | None) -> Mapping[str, Member]:
