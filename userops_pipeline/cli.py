@@ -388,6 +388,7 @@ def generations_activate(generation: str) -> None:
 @_speaks_plainly
 def deliver(lists: tuple[str, ...], dry_run: bool, allow_removals: tuple[str, ...], source: str | None) -> None:
     """Bring the campaign tools from what they have to what the current generation and the newest word of the lake say."""
+    from userops_pipeline.core.watch import lists_delivered
     from userops_pipeline.defs.deliver import deliver_lists
 
     shop = _shop(source)
@@ -396,7 +397,10 @@ def deliver(lists: tuple[str, ...], dry_run: bool, allow_removals: tuple[str, ..
     for report in reports:
         mark = "[yellow]![/]" if report.needs_attention else "[green]✓[/]"
         out.print(f"{mark} {report.sentence}", soft_wrap=True)
-    if any(report.needs_attention for report in reports):
+    left = {report.list_name: report.sentence for report in reports if report.needs_attention}
+    if not dry_run:
+        lists_delivered(shop.home, left, {report.list_name for report in reports} - left.keys())
+    if left:
         sys.exit(1)
 
 

@@ -363,3 +363,13 @@ def test_old_runs_are_forgotten_and_a_torn_file_is_passed_over(home: Home, monke
 )
 def test_the_words_of_others_lose_their_values(said: str, kept: str) -> None:
     assert plain(said) == kept
+
+
+def test_a_list_that_a_delivery_left_behind_is_told_once_and_so_is_its_end(home: Home, webhook: Webhook) -> None:
+    """By hand or by cron, without a night around it."""
+    held = {"news": "news is held: 40 of 50 would leave it."}
+    watch.lists_delivered(home, held, {"offers"})
+    watch.lists_delivered(home, held, {"offers"})
+    watch.lists_delivered(home, {}, {"news", "offers"})
+    watch.lists_delivered(home, {}, {"news", "offers"})
+    assert [held["news"] in log(home)[0], "Delivered again" in log(home)[1], len(log(home))] == [True, True, 2]

@@ -15,7 +15,7 @@ import sys
 import threading
 import traceback
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -63,6 +63,9 @@ class Watch:
     def ended(self, outcome: Outcome, failure: tuple[str, str] | None) -> None:
         """Say how it ended: the step and sentence of the first cause where it did not end well."""
         self.outcome, self.failure = outcome, failure
+
+
+DELIVERY = "deliver"  # how the key of a list begins that `userops deliver` left behind
 
 
 @contextlib.contextmanager
@@ -114,6 +117,14 @@ def conclude(home: Home, run: Run, *, is_whole: bool = True) -> list[str]:
     # Numbers do not make a cause another one: a retry names another process, a minute later.
     same = hashlib.sha256(re.sub(r"\d+", "", f"{run.step} {cause}").encode()).hexdigest()[:12]
     return alerts.tell(home, kind, text, key=f"{kind} {run.last} {same}", night=run.last, run=run.id)
+
+
+def lists_delivered(home: Home, waiting: Mapping[str, str], done: Collection[str]) -> None:
+    """Tell of each list that a delivery without a night left behind, a sentence each, and once more when it was `done` again."""
+    for name, sentence in waiting.items():
+        alerts.tell(home, "list", sentence, key=f"{DELIVERY} {name}")
+    over = {f"{DELIVERY} {name}" for name in done}
+    alerts.mended(home, "Delivered again. Told before: {before}.", lambda key, _: key in over)
 
 
 def look(home: Home, calendar: Calendar | None = None, *, asks_freshness: bool = True) -> list[str]:
