@@ -102,6 +102,10 @@ def _times(entry: Profile, times: int) -> Profile:
     return Profile(entry.source, entry.table, entry.column, entry.night, entry.rows * times, measures)
 
 
+def test_one_of_a_handful_of_words_may_be_missing() -> None:
+    assert deviations(profiles("* replace ('completed' as status)"), TONIGHT) == []
+
+
 def test_a_hundred_clean_nights_tell_nothing() -> None:
     entries = profiles(nights=128)
     assert [deviations(entries, FIRST + timedelta(days=number)) for number in range(28, 128)] == [[]] * 100

@@ -30,6 +30,7 @@ MEASURES: tuple[Measure, ...] = ("filled", "variety", "level", "length", "tonigh
 HISTORY_NIGHTS = 28
 REGULAR_NIGHTS = 14  # a table or column with rows on fewer of them has no usual
 USUAL_ROWS = 50  # nor has one of fewer rows, tonight or usually
+MANY_WORDS = 8  # a column of fewer different values is not asked how many
 Z = 6.0
 # What somebody would act on: shares by their difference, the others by their ratio.
 WORTH_TELLING: dict[Measure, float] = {"filled": 0.2, "variety": 2.5, "level": 2.5, "length": 1.5, "tonight": 0.3}
@@ -164,8 +165,12 @@ def _deviates(measure: Measure, tonight: Profile, before: Sequence[Profile]) -> 
     else:
         ratios = [value / usual] if usual > 0 else []
         if measure == "variety":
-            # More rows of the same few words are less variety, and more words in as many rows are more: both must have moved.
-            ratios.append(value * seen / statistics.median(each * rows for each, rows in known))
+            # More rows of the same few words are less variety, and more words in as many rows are more: both must have moved. And of a
+            # handful of words one may be missing on any night.
+            words, usually = value * seen, statistics.median(each * rows for each, rows in known)
+            if max(words, usually) < MANY_WORDS:
+                return None
+            ratios.append(words / usually)
         worth_telling = bool(ratios) and (
             all(ratio >= WORTH_TELLING[measure] for ratio in ratios) or all(ratio * WORTH_TELLING[measure] <= 1 for ratio in ratios)
         )
