@@ -204,10 +204,13 @@ def _append(file: Path, rows: Sequence[Sequence[object]], header: str, encoding:
         csv.writer(handle, lineterminator="\n").writerows(rows)
 
 
+LOOKS = ("view", "list", "detail", "search")  # as many words as a night of the sample shop has: fewer would not look like its past
+
+
 def events_of(night: date, users: Sequence[str], count: int = 60) -> list[dict[str, Any]]:
     return [
         {"id": f"X{night:%m%d}{number:03}", "user_no": users[number % len(users)], "device": None, "at": f"{night} 1{number % 10}:{number % 60:02}:00",
-         "name": "view", "page": "首页", "sku": None, "props": None}
+         "name": LOOKS[number % 4], "page": f"页{number % 4}", "sku": None, "props": None}
         for number in range(count)
     ]  # fmt: skip
 
