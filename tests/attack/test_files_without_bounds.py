@@ -106,7 +106,12 @@ LONG = b"x" * 20_000
         ("wide.csv", ",".join(f"c{n}" for n in range(30)).encode() + b"\n", {}, "it has 30 columns, more than 20"),
         ("wide.jsonl", json.dumps({f"c{n}": n for n in range(30)}).encode(), {"format": "jsonl"}, "columns, more than 20"),
         ("large.csv", b"id,name,city\n" + b"1,a,b\n" * 20, {"max_bytes": 100}, "it is larger than 100 bytes"),
-        ("large.csv.gz", gzip.compress(b"id,name,city\n" + b"1,a,b\n" * 200, mtime=0), {"max_bytes": 200}, "it unpacks to more than 200 bytes"),
+        (
+            "large.csv.gz",
+            gzip.compress(b"id,name,city\n" + b"1,a,b\n" * 200, mtime=0),
+            {"max_bytes": 200},
+            "it unpacks to more than 200 bytes",
+        ),
         ("bomb.csv.gz", gzip.compress(b"id,name,city\n" + b"1,a,b\n" * 60_000, mtime=0), {}, "it unpacks to more than 250 times its size"),
     ],
 )
