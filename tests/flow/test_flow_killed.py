@@ -6,11 +6,9 @@ Add a point to POINTS when the flow gains one. How one room alone survives is in
 from __future__ import annotations
 
 import csv
-from datetime import date
 from pathlib import Path
 
-import duckdb
-from flow_harness import FIRST, KILLED, LAST, FlowShop, Reader, Shelf, ask, content, current_id, listening
+from flow_harness import KILLED, LAST, FlowShop, Reader, Shelf, ask, content, current_id, listening
 
 # Every crash point of the flow; the soak kills at each of them, the short form at one per step.
 POINTS = (
@@ -75,19 +73,6 @@ def test_a_kill_at_each_step_is_healed_by_the_next_run(shop: FlowShop, shelf: Sh
         full = (home / "exports" / list_name / str(LAST) / "full.csv").read_text(encoding="utf-8-sig")
         assert {row[0] for row in list(csv.reader(full.splitlines()))[1:]} == exported(home, list_name)
     shop.run(home, "doctor")
-
-
-def test_a_backfill_in_legs_is_one_at_once_and_a_kill_between_them_is_healed(shop: FlowShop, shelf: Shelf, clean: Path) -> None:
-    wanted, home, legs = content(clean), shelf.fresh(), {"USEROPS_NIGHTS_AT_ONCE": "6"}
-    killed = shop.backfill(home, FIRST, LAST, "--dry-run", code=KILLED, USEROPS_KILL_AT="build:between_legs", **legs)
-    assert "leg 1 of 3: the nights from 2026-03-01 to 2026-03-05" in killed.said
-    assert "leg 2" not in killed.said
-    ended = shop.backfill(home, FIRST, LAST, "--dry-run", **legs)
-    assert "leg 2 of 3: the nights from 2026-03-06 to 2026-03-10" in ended.said
-    assert content(home) == wanted
-    with duckdb.connect(str(home / "warehouse" / "userops.duckdb"), read_only=True) as connection:
-        panel = connection.execute("select min(night_on), max(night_on) from intermediate.int_user_features").fetchall()
-    assert panel == [(date(2026, 3, 11), LAST)], "rows per user and night are those of one leg"
 
 
 def test_two_runs_at_once_one_refuses_and_a_killed_holder_frees_the_lock(shop: FlowShop, eve: Path) -> None:
