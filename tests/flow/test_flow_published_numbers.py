@@ -52,6 +52,7 @@ def test_the_complete_journey_is_accounted_for_to_the_cent(tmp_path: Path) -> No
         "campaigns": (27, 27, 0, 0),
         "touches": (6589, 6589, 0, 0),
         "incentives": (2102, 2102, 0, 0),
+        "suppressions": (0, 0, 0, 0),  # nobody opted out through a message
     }
     [(orders, households, sales, items)] = tables.execute(
         "select count(*), count(distinct user_id), sum(amount), sum(item_count) from user_orders"
