@@ -167,7 +167,7 @@ def test_the_gate_sees_an_id_that_is_an_address_and_says_the_column(shop: Any, t
     )
     shop.drop(NIGHT, "orders.csv", "order_id,user_id,at,amount,currency,status\no1,u1,2026-03-02 10:00:00,1.00,CNY,completed\n")
     shop.run(NIGHT)
-    said = _prepare(tmp_path / "gate.duckdb", shop.home, [shop.source], [date.fromisoformat(NIGHT)], date.fromisoformat(NIGHT))
+    said, _ = _prepare(tmp_path / "gate.duckdb", shop.home, [shop.source], [date.fromisoformat(NIGHT)], date.fromisoformat(NIGHT))
     assert said == ["users.user_id: 1 values look like e-mail addresses or phone numbers"]
     with duckdb.connect(str(tmp_path / "gate.duckdb")) as connection:
         assert connection.execute("select holds_address from users").fetchall() == [(1,)]

@@ -63,7 +63,7 @@ def _runs(home: Home) -> _Seen:
         again = f" Mended, run it again: `userops nightly --date {run.last}`." if run.last else ""
         yield "error", f"{run.nights} {state} since {when}, at {run.step or watch.BEFORE}: {run.cause}{again}"
     for run in remembered:
-        if run.outcome == "running":
+        if run.outcome == "running" and not (run.is_dead and runs.is_made_good(run, remembered)):
             if run.is_dead and not home.is_being_written():
                 yield "error", f"{run.nights} (run {run.id[:8]}, since {run.started_at:%Y-%m-%d %H:%M} UTC): {watch.KILLED}"
             else:

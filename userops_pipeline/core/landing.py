@@ -6,6 +6,7 @@ Add here when a delivery can go wrong in a new way; must not look into values: r
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -121,7 +122,7 @@ def land(
     outcomes: list[Landed] = []
     with home.scratch("reading") as scratch, duckdb.connect(config={"temp_directory": str(scratch)}) as connection:
         for file_name, file in source.files.items():
-            earlier = _nights_by_content(home, source, file_name) if file.daily and _tells_what_happened(source, file_name) else None
+            earlier = _Contents(home, source, file_name) if file.daily and _tells_what_happened(source, file_name) else None
             for night in nights if file.daily else [None]:
                 delivery = _Delivery(home, source, file_name, night, connection, scratch, earlier)
                 for path in source.files_of(file, night or nights[0]):
@@ -142,12 +143,12 @@ class _Delivery:
         night: date | None,
         connection: duckdb.DuckDBPyConnection,
         scratch: Path,
-        nights_by_content: dict[str, date] | None,
+        contents: _Contents | None,
     ) -> None:
         self.home, self.source, self.name, self.night = home, source, file_name, night
         self.file = source.files[file_name]
         self.folder = _folder(home, source, file_name, night)
-        self.connection, self.scratch, self.nights_by_content = connection, scratch, nights_by_content
+        self.connection, self.scratch, self.contents = connection, scratch, contents
         self.known = {manifest.name: manifest for _, manifest in manifests(home, source, file_name, night)}
         self.by_digest = {manifest.delivered: manifest for manifest in self.known.values()}
 
@@ -166,7 +167,7 @@ class _Delivery:
                 f"{path.name} changed since it was landed ({before.bytes} bytes then, {size} now); "
                 "nothing of it was loaded. Run again with --accept-changed if the new content is right.",
             )
-        other = (self.nights_by_content or {}).get(digest, self.night)
+        other = self.contents.nights.get(digest, self.night) if self.contents else self.night
         if other != self.night and not accept_changed:
             return self._refuse(
                 path,
@@ -204,8 +205,8 @@ class _Delivery:
         if before is not None:
             self.by_digest.pop(before.delivered, None)
         self.known[path.name] = self.by_digest[digest] = manifest
-        if self.nights_by_content is not None and self.night is not None and manifest.rows:
-            self.nights_by_content.setdefault(digest, self.night)
+        if self.contents is not None and self.night is not None and manifest.rows:
+            self.contents.nights.setdefault(digest, self.night)
         self._forget_refusal(path.name)
         outcome = "landed" if before is None else "replaced"
         return Landed(path.name, self.name, self.night, outcome, reading.rows, size, "; ".join(reading.notices))
@@ -239,15 +240,23 @@ def _tells_what_happened(source: Source, file_name: str) -> bool:
     return any(tables[table].at is not None and file_name in files_read(source, table) for table in source.tables)
 
 
-def _nights_by_content(home: Home, source: Source, file_name: str) -> dict[str, date]:
-    """The first night each content of a kind was landed for; files without a record are alike and say nothing."""
-    found: dict[str, date] = {}
-    for folder in sorted((home.landing / source.name / file_name).glob("????-??-??")):
-        night = date.fromisoformat(folder.name)
-        for _, manifest in manifests(home, source, file_name, night):
-            if manifest.rows:
-                found.setdefault(manifest.delivered, night)
-    return found
+class _Contents:
+    """What a kind of file has brought so far; looked up only where there is something new."""
+
+    def __init__(self, home: Home, source: Source, file_name: str) -> None:
+        self._place = home, source, file_name
+
+    @functools.cached_property
+    def nights(self) -> dict[str, date]:
+        """The first night each content was landed for; files without a record are alike and say nothing."""
+        home, source, file_name = self._place
+        found: dict[str, date] = {}
+        for folder in sorted((home.landing / source.name / file_name).glob("????-??-??")):
+            night = date.fromisoformat(folder.name)
+            for _, manifest in manifests(home, source, file_name, night):
+                if manifest.rows:
+                    found.setdefault(manifest.delivered, night)
+        return found
 
 
 def _copy(path: Path, target: Path) -> str:

@@ -102,6 +102,11 @@ def unmended(found: Iterable[Run]) -> list[Run]:
     return waiting
 
 
+def is_made_good(run: Run, found: Iterable[Run]) -> bool:
+    """Whether a good run that began later has gone over a run's nights."""
+    return any(other.outcome == "good" and other.started_at > run.started_at and mends(other, run.last, "failed") for other in found)
+
+
 def mends(run: Run, night: date | None, outcome: str) -> bool:
     """Whether a good run makes good what went wrong with `night`."""
     return (night is None or run.last is None or night <= run.last) and not (outcome == "list" and run.dry_run)

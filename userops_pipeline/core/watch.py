@@ -25,7 +25,7 @@ from userops_pipeline.core.alerts import plain
 from userops_pipeline.core.generation_files import GenerationError
 from userops_pipeline.core.home import PROJECT_DIR, Home, UserOpsError
 from userops_pipeline.core.rulebook import RuleError
-from userops_pipeline.core.runs import Calendar, Outcome, Run, calendar_of, fresh_by, mends, now, remember, runs
+from userops_pipeline.core.runs import Calendar, Outcome, Run, calendar_of, fresh_by, is_made_good, mends, now, remember, runs
 
 STALE = "stale"
 BEFORE = "before its first step"
@@ -136,7 +136,9 @@ def look(home: Home, calendar: Calendar | None = None, *, asks_freshness: bool =
     with contextlib.suppress(OSError, UserOpsError):
         remembered = runs(home)
         for run in remembered:
-            if is_lost(home, run):
+            if is_lost(home, run) and is_made_good(run, remembered):
+                _remember(home, run.model_copy(update={"outcome": "failed", "ended_at": run.started_at, "cause": KILLED}))
+            elif is_lost(home, run):
                 conclude(home, run.model_copy(update={"outcome": "failed", "ended_at": now(), "cause": KILLED, "step": "an unknown step"}))
                 found.append(f"{run.nights} (run {run.id[:8]}): {KILLED}")
         sentence = stale(home, calendar or calendar_of(remembered)) if asks_freshness else None

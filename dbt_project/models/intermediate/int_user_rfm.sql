@@ -138,7 +138,7 @@ with
             {{ letter }}_cuts as (
                 select
                     night_on
-                    {%- for score in range(1, 5) %}
+                    {%- for score in [1, 2, 3, 4] %}
                         ,
                         {{ "min" if letter == "r" else "max" }} (
                             case when score <= {{ score }} then value end
@@ -158,7 +158,7 @@ with
                 {%- for letter, measure in rfm_measures().items() %}
                     ,
                     case
-                        {%- for score in range(1, 5) %}
+                        {%- for score in [1, 2, 3, 4] %}
                             when
                                 measured.{{ measure }} {{ ">=" if letter == "r" else "<=" }} {{ letter }}_cuts.last_{{ score }}
                             then {{ score }}

@@ -153,7 +153,7 @@ def lists(rulebook: Rulebook, known_tools: Collection[str]) -> Iterator[Problem]
             yield refuse(
                 each, "list", "max_age_days must lie from 0 to 366; 3 holds what a generation adds when it is more than three days behind."
             )
-        if each.channel in consents.column("channel").known:
+        if each.channel in consents.column("channel").only:
             for sentence in foreign_addresses(each.channel, each.match_key, each.fields):
                 yield refuse(each, "list", f"{sentence}.")
         if not each.depends_on_audiences:
