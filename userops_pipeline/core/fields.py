@@ -25,6 +25,7 @@ TRUE_WORDS = "'true', 't', '1', 'yes', 'y'"
 # Numbers whose last digits a spreadsheet rounded away: another id than the one that was meant, and perhaps somebody else's.
 ROUNDED_ID = r"\d+([.,]\d+)?[eE]\+\d+"
 CURRENCY = "[A-Z]{3}"
+VERSION_SHIFT = 4 * 10**31  # twice as much has no more digits than a decimal holds beside six of a fraction
 NO_RATE = "no rate"  # what `converted` makes of an amount it cannot convert
 NO_EMAIL = "not an e-mail address"
 NO_PHONE = "not a phone number with country (E.164)"
@@ -142,10 +143,14 @@ def converted_macro(source: Source) -> str:
 
 
 def version_key(source: Source) -> str:
-    """SQL of a record's version (`t._version`, text) in a form that sorts: a whole number, a time in UTC, or else the text as it is."""
-    text = "t._version"
+    """SQL of a record's version (`t._version`, text) in a form that sorts: a number, a time in UTC, or else the text as it is.
+
+    A number counts to six decimals and up to 4 * 10^31 on either side of zero; it is moved up until none is negative, so that its digits sort.
+    """
+    text, shift = "t._version", f"cast('{VERSION_SHIFT}' as decimal(38, 6))"
+    number = f"try_cast({text} as decimal(38, 6))"
     return (
-        f"case when regexp_full_match({text}, '[0-9]{{1,18}}') then lpad({text}, 20, '0') "
+        f"case when {number} between -{shift} and {shift} then lpad(cast({number} + {shift} as varchar), 39, '0') "
         f"else coalesce(strftime({timestamp_sql(text, source)}, '%Y-%m-%d %H:%M:%S.%f'), {text}) end"
     )
 
