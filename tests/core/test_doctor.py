@@ -18,7 +18,8 @@ from test_generations import TABLES, build, publish
 from userops_pipeline.cli import main
 from userops_pipeline.core import alerts, doctor, runs
 from userops_pipeline.core.audiences import Row
-from userops_pipeline.core.home import Home, write_json
+from userops_pipeline.core.home import Home, sha256_of, write_json
+from userops_pipeline.core.lake_proof import files_of
 from userops_pipeline.core.ledger import Ledger
 from userops_pipeline.core.runs import Run
 
@@ -48,10 +49,8 @@ def run(outcome: runs.Outcome, night: date, **more: object) -> Run:
 
 
 def conforms(home: Home, night: date) -> None:
-    write_json(
-        home.nights / str(night) / "shop.json",
-        {"source": "shop", "night": night, "content_hash": "", "window_from": night, "config_hash": ""},
-    )
+    mark = {"source": "shop", "night": night, "content_hash": "", "window_from": night, "config_hash": ""}
+    write_json(home.nights / str(night) / "shop.json", {**mark, "files": files_of(home, "shop", night)})
 
 
 def set_aside(home: Home, night: date, rows: int) -> None:
@@ -130,6 +129,8 @@ def test_a_live_shop_without_tonight_is_stale_and_cron_tells_it(home: Home, monk
 def test_tonights_quarantine_is_told_from_what_waited_before(home: Home) -> None:
     set_aside(home, AS_OF, 2)
     set_aside(home, date(2017, 12, 1), 3)
+    conforms(home, AS_OF)
+    conforms(home, date(2017, 12, 1))
     assert said(home) == [
         "! 2 rows wait of tonight (2017-12-31) in quarantine; `userops quarantine list --tonight` says why.",
         "! 3 rows wait of earlier nights in quarantine; `userops quarantine list` says why.",
@@ -141,6 +142,36 @@ def test_tonights_quarantine_is_told_from_what_waited_before(home: Home) -> None
         assert ("not a plain decimal number" in output) == (rows is not None)
         assert rows is None or f" {rows} " in output
     assert ask(home, "quarantine", "list", "--tonight", "--night", "2017-12-01")[0] == 1
+
+
+def test_the_lake_is_held_against_what_its_nights_left_there_to_the_last_byte(home: Home) -> None:
+    set_aside(home, AS_OF, 2)
+    conforms(home, AS_OF)
+    [rows] = home.quarantine.rglob("*.parquet")
+    whole, name = rows.read_bytes(), rows.relative_to(home.root).as_posix()
+    for spoilt, sentence in (
+        (whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:], f"✗ {name} is not what the night of 2017-12-31 left there"),
+        (None, f"✗ {name} is missing, though the night of 2017-12-31 is accounted for with it"),
+    ):
+        rows.unlink() if spoilt is None else rows.write_bytes(spoilt)
+        assert any(line.startswith(sentence) for line in said(home))
+    rows.write_bytes(whole)
+    stranger = rows.with_name("shop.1.parquet")
+    stranger.write_bytes(whole)
+    assert any(line.startswith(f"✗ lake/{stranger.relative_to(home.root / 'lake').as_posix()} belongs to no") for line in said(home))
+    stranger.unlink()
+    assert not any("lake/" in line for line in said(home))
+
+
+def test_a_landed_file_that_is_not_what_was_landed_is_named(home: Home) -> None:
+    copy = home.landing / "shop" / "orders" / str(AS_OF) / "orders.csv"
+    copy.parent.mkdir(parents=True)
+    copy.write_text("order_id\no1\n")
+    manifest = {"source": "shop", "file": "orders", "name": copy.name, "night": AS_OF, "sha256": sha256_of(copy), "bytes": 12, "rows": 1}
+    write_json(copy.with_name("orders.csv.manifest.json"), {**manifest, "encoding": "utf-8", "format": "csv"})
+    assert said(home) == []
+    copy.write_text("order_id\no2\n")
+    assert [line.split(" is ")[0] for line in said(home)] == [f"✗ lake/landing/shop/orders/{AS_OF}/orders.csv"]
 
 
 def test_lists_held_or_cut_off_and_batches_without_an_answer_are_named(home: Home) -> None:
@@ -173,6 +204,7 @@ def test_a_damaged_ledger_or_quarantine_hides_nothing_else(home: Home) -> None:
     assert [line[:42] for line in lines] == [
         "✗ exports/ledger.sqlite is damaged or cann",
         "✗ A conform of shop died before its end; t",
+        "✗ lake/quarantine/orders/arrived_on=2017-1",
         "✗ The quarantine cannot be examined: Inval",
     ]
 

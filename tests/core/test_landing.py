@@ -53,6 +53,28 @@ def test_the_same_content_under_another_name_is_not_loaded_again(shop: Any) -> N
     assert landed[1].sentence == "orders_copy.csv is orders.csv under another name; not loaded again."
 
 
+@pytest.mark.parametrize(
+    "name", ["orders.csv.tmp", "orders.csv.part", "orders.CSV.BAK", "orders.csv.old.gz", "orders.csv~", ".orders.csv.a8Xk2"]
+)
+def test_a_file_that_is_still_written_or_put_aside_by_its_name_is_left_and_told(shop: Any, name: str) -> None:
+    shop.document["files"]["orders"]["path"] = "{night}/*orders*"
+    shop.configure()
+    shop.drop(NIGHT, name, GOOD.replace("o1", "o9"))
+    shop.drop(NIGHT, "orders.csv", GOOD)
+    left, landed = shop.land(NIGHT)
+    assert (left.outcome, landed.outcome) == ("unfinished", "landed")
+    assert "is still being written, or was put aside, by its name; it was left where it lies" in left.sentence
+    assert list(refused(shop.home)) == []
+    assert [manifest.name for _, manifest in manifests(shop.home, shop.source, "orders", date(2026, 3, 2))] == ["orders.csv"]
+
+
+def test_a_shop_may_ask_for_such_names(shop: Any) -> None:
+    shop.document["files"]["orders"]["path"] = "{night}/orders.csv.old"
+    shop.configure()
+    shop.drop(NIGHT, "orders.csv.old", GOOD)
+    assert outcomes(shop) == ["landed"]
+
+
 def test_changed_content_is_refused_until_accepted_and_the_old_copy_stays(shop: Any) -> None:
     shop.drop(NIGHT, "orders.csv", GOOD)
     shop.land(NIGHT)

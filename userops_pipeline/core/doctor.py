@@ -16,13 +16,13 @@ from typing import Literal
 
 import duckdb
 
-from userops_pipeline.core import alerts, generations, runs, watch
+from userops_pipeline.core import alerts, generations, lake_proof, runs, watch
 from userops_pipeline.core.erasure import unfinished
 from userops_pipeline.core.generation_files import GenerationError
 from userops_pipeline.core.generations import Finding
-from userops_pipeline.core.home import Home, UserOpsError
+from userops_pipeline.core.home import Home, UserOpsError, sha256_of
 from userops_pipeline.core.lake import quarantined
-from userops_pipeline.core.landing import refused
+from userops_pipeline.core.landing import Manifest, refused
 from userops_pipeline.core.ledger import Ledger, health
 from userops_pipeline.core.nights import conformed_nights
 from userops_pipeline.core.rulebook import from_json
@@ -128,6 +128,23 @@ def _deliveries(home: Home) -> _Seen:
             "error",
             f"A conform of {path.name.removesuffix('.pending.json')} died before its end; the next run of that source finishes it.",
         )
+
+
+def _lake(home: Home) -> _Seen:
+    """The lake against the marks of its nights, every file to its last byte; what was landed, against its manifests."""
+    if home.is_being_written():
+        return  # by the run that the first examination names
+    marks = [(night.night, night.files) for night in conformed_nights(home)]
+    for sentence in lake_proof.problems(home, marks, read_whole=lambda _: True):
+        yield (
+            "error",
+            f"{sentence}; restore it from a backup, or conform that night again from landing: `userops nightly --date` with its date.",
+        )
+    for place in sorted(home.landing.rglob("*.manifest.json")):
+        landed = Manifest.model_validate_json(place.read_text(encoding="utf-8"))
+        copy = place.with_name(landed.name)
+        if not copy.is_file() or sha256_of(copy) != landed.sha256:
+            yield "error", f"lake/landing/{copy.relative_to(home.landing)} is not what was landed; restore it from a backup."
 
 
 def _quarantine(home: Home) -> _Seen:
@@ -243,6 +260,7 @@ EXAMINATIONS: dict[str, Callable[[Home], _Seen]] = {
     "generations": _generations,
     "lists": _lists,
     "delivered files": _deliveries,
+    "lake": _lake,
     "quarantine": _quarantine,
     "disk": _disk,
     "permissions": _permissions,

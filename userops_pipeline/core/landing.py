@@ -23,7 +23,7 @@ from userops_pipeline.core import contract
 from userops_pipeline.core.home import Home, sha256_of, write_json
 from userops_pipeline.core.mappings import files_read
 from userops_pipeline.core.reading import FileRefused, Reading, check_sidecar
-from userops_pipeline.core.source import Source
+from userops_pipeline.core.source import PLAIN_NAME, Source
 from userops_pipeline.core.tombstones import Tombstones
 
 # An archive holds every night at once, so its landing folder is named for none.
@@ -61,7 +61,7 @@ class Landed:
     name: str
     file: str
     night: date | None
-    outcome: Literal["landed", "seen", "replaced", "refused"]
+    outcome: Literal["landed", "seen", "replaced", "refused", "unfinished"]
     rows: int = 0
     bytes: int = 0
     sentence: str = ""
@@ -125,11 +125,20 @@ def land(
             earlier = _Contents(home, source, file_name) if file.daily and _tells_what_happened(source, file_name) else None
             for night in nights if file.daily else [None]:
                 delivery = _Delivery(home, source, file_name, night, connection, scratch, earlier)
+                for path in source.unfinished_of(file, night or nights[0]):
+                    outcomes.append(Landed(path.name, file_name, night, "unfinished", sentence=_left(path.name, file_name)))
                 for path in source.files_of(file, night or nights[0]):
                     outcomes.append(delivery.land(path, accept_changed))
                     if len(outcomes) % 100 == 0:
                         progress(f"landed {len(outcomes)} files")
     return outcomes
+
+
+def _left(name: str, kind: str) -> str:
+    which = name if PLAIN_NAME.fullmatch(name) else "a file"
+    return (
+        f"{kind}: {which} is still being written, or was put aside, by its name; it was left where it lies. If it is a delivery, rename it."
+    )
 
 
 class _Delivery:

@@ -27,6 +27,10 @@ from userops_pipeline.core.home import PROJECT_DIR, UserOpsError
 
 SOURCES_DIR = PROJECT_DIR / "userops_pipeline" / "sources"
 PLAIN_NAME = re.compile(r"[\w][\w.\- ]*")
+# Names of what a sender is still writing, or has put aside: nothing of a shop's is in them, or it is there twice.
+UNFINISHED = re.compile(
+    r"\..*|.*(~|\.(tmp|temp|part|partial|filepart|crdownload|download|inprogress|swp|bak|backup|old|orig|save))(\.gz)?", re.I
+)
 LONGEST_NAME = 200  # bytes; what lies beside a landed file has a longer one, and 255 is what file systems take
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -227,21 +231,32 @@ class Source(BaseModel):
     def files_of(self, file: File, night: date) -> list[Path]:
         """Files of one kind for one night (for an archive: the archive), in name order; links and odd names are refused.
 
+        Those that are still being written, or put aside, are none (`unfinished_of`), unless the kind's path asks for such names.
+
         Raises:
             UserOpsError: the root is missing, or a match is not a plain file.
         """
-        root = self.root.folder()
-        if not root.is_dir():
-            how = f"set {self.root.env} to the folder" if self.root.env else "put the files there"
-            raise UserOpsError(f"Source {self.name}: its folder of files does not exist; {how}.")
-        found = sorted(root.glob(file.path.replace("{night}", night.isoformat())))
+        found = self._matches(file, night)
         for number, path in enumerate(found, start=1):
-            wrong = _wrong_with(path, root)
+            if _is_unfinished(path, file):
+                continue
+            wrong = _wrong_with(path, self.root.folder())
             if wrong:
                 # The name is somebody else's to choose, so it is told only where it is a plain one.
                 which = path.name if PLAIN_NAME.fullmatch(path.name) else f"the {number}. file in the order of names that {file.path} finds"
                 raise UserOpsError(f"Source {self.name}: {which[:80]} is not a plain file with a plain name: {wrong}.")
-        return [path for path in found if path.suffix != ".sha256"]
+        return [path for path in found if path.suffix != ".sha256" and not _is_unfinished(path, file)]
+
+    def unfinished_of(self, file: File, night: date) -> list[Path]:
+        """What lies where one kind's files of a night are looked for, but is still being written, or put aside, by its name."""
+        return [path for path in self._matches(file, night) if _is_unfinished(path, file)]
+
+    def _matches(self, file: File, night: date) -> list[Path]:
+        root = self.root.folder()
+        if not root.is_dir():
+            how = f"set {self.root.env} to the folder" if self.root.env else "put the files there"
+            raise UserOpsError(f"Source {self.name}: its folder of files does not exist; {how}.")
+        return sorted(root.glob(file.path.replace("{night}", night.isoformat())))
 
     def config_hash(self) -> str:
         """Changes when source.yml or a mapping changes."""
@@ -249,6 +264,10 @@ class Source(BaseModel):
         for path in sorted([self.folder / "source.yml", *self.folder.glob("*.sql")]):
             digest.update(path.name.encode() + path.read_bytes())
         return digest.hexdigest()[:16]
+
+
+def _is_unfinished(path: Path, file: File) -> bool:
+    return bool(UNFINISHED.fullmatch(path.name)) and not UNFINISHED.fullmatch(Path(file.path).name)
 
 
 def _wrong_with(path: Path, root: Path) -> str | None:

@@ -59,11 +59,13 @@ def _landing_asset(shop: Shop, source: Source) -> dg.AssetsDefinition:
             needs_warrant(context, shop.home, "--accept-changed")
         import_ahead()
         outcomes = land(shop.home, source, shop.nights(context), accept_changed=config.accept_changed, progress=context.log.info)
-        counts = {kind: sum(outcome.outcome == kind for outcome in outcomes) for kind in ("landed", "seen", "replaced", "refused")}
+        counts = {
+            kind: sum(outcome.outcome == kind for outcome in outcomes) for kind in ("landed", "seen", "replaced", "refused", "unfinished")
+        }
         context.log.info(f"{source.name}: " + ", ".join(f"{count} {kind}" for kind, count in counts.items() if count) + " files")
         for outcome in outcomes:
             if outcome.sentence:
-                (context.log.warning if outcome.outcome == "refused" else context.log.info)(outcome.sentence)
+                (context.log.warning if outcome.outcome in ("refused", "unfinished") else context.log.info)(outcome.sentence)
         crash_point("land:after")
         for night in earlier_nights(context, shop.home) if daily else []:
             rows = sum(outcome.rows for outcome in outcomes if outcome.night == night)
