@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 import sqlglot
 from dbt_semantic_interfaces.implementations.semantic_manifest import PydanticSemanticManifest
@@ -396,48 +395,6 @@ def test_the_semantic_models_are_sound_and_one_that_is_not_is_found(manifest: di
     assert {metric["name"] for metric in json.loads(semantic_manifest)["metrics"]} >= set(published)
     assert unsound(semantic_manifest) == []
     assert unsound(semantic_manifest.replace('"name": "revenue_amount"', '"name": "revenue_amounts"', 1))
-
-
-def lost_filters(sql: str) -> list[str]:
-    """CTEs of which DuckDB 2.0.0 may forget the filter: one that takes a part of a CTE that is read elsewhere too, left-joined and asked
-    whether its key is null. `not exists` says the same and is right."""
-    tree = sqlglot.parse_one(sql, read="duckdb")
-    ctes = {cte.alias: cte.this for cte in tree.find_all(exp.CTE)}
-    readers = Counter(table.name for table in tree.find_all(exp.Table) if not table.db)
-    found = []
-    for select in tree.find_all(exp.Select):
-        where = select.args.get("where")
-        asked = where.this.flatten() if where and isinstance(where.this, exp.And) else [where.this] if where else []
-        absent = {test.this.table for test in asked if isinstance(test, exp.Is) and isinstance(test.expression, exp.Null)}
-        for join in select.args.get("joins") or []:
-            part = ctes.get(join.this.name)
-            if join.side != "LEFT" or join.alias_or_name not in absent or part is None or not part.find(exp.Where):
-                continue
-            found += [join.this.name for table in part.find_all(exp.Table) if table.name in ctes and readers[table.name] > 1]
-    return found
-
-
-def test_no_filter_can_be_lost(compiled: dict[str, str]) -> None:
-    assert {name: lost for name, sql in compiled.items() if (lost := lost_filters(sql))} == {}
-
-
-def test_a_filter_that_duckdb_loses_is_found() -> None:
-    """The rule is there for as long as DuckDB is wrong: with a release that is right, this fails, and both can go."""
-    parts = """
-        with spells as (select key, part, ended_on from given),
-        ended as (select distinct key, part from spells where ended_on > date '2026-05-01'),
-        running as (select key, part from spells where ended_on is null)
-        select count(*) from ended """
-    left_join = parts + "left join running on ended.key = running.key and ended.part = running.part where running.key is null"
-    not_exists = parts + "where not exists (select 1 from running where running.key = ended.key and running.part = ended.part)"
-    assert (lost_filters(left_join), lost_filters(not_exists)) == (["running"], [])
-    with duckdb.connect() as connection:
-        connection.execute(
-            "create table given as select cast(i % 1000 as varchar) as key, i % 7 as part, "
-            "case when i % 3 > 0 then date '2026-01-01' + cast(i % 300 as integer) end as ended_on from range(20000) as numbers (i)"
-        )
-        counts = [connection.execute(sql).fetchall() for sql in (left_join, not_exists)]
-    assert counts == [[(0,)], [(305,)]]
 
 
 def met_by_night_alone(sql: str) -> list[tuple[str, str]]:

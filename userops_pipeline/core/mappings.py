@@ -104,6 +104,7 @@ NOT_ALLOWED = frozenset(
         "json_serialize_plan",
         "json_deserialize_sql",
         "version",
+        "age",  # of one moment, it counts up to today
         "current_localtime",
         "current_localtimestamp",
         "hive_partition_component",
@@ -211,11 +212,18 @@ def _tree(place: str, sql: str) -> dict[str, Any]:
 
 @functools.cache
 def _functions() -> frozenset[str]:
-    """Scalars, aggregates and window functions that answer from their arguments alone, by DuckDB's own catalogue."""
+    """Scalars, aggregates and window functions that answer from their arguments alone, by DuckDB's own catalogue.
+
+    What reckons with moments may look at the session's zone as well, which is UTC wherever a mapping runs.
+    """
+    moment = (
+        "list_has_any(list_append(parameter_types, return_type), ['TIMESTAMP WITH TIME ZONE', 'TIMESTAMPTZ_NS', 'TIME WITH TIME ZONE'])"
+    )
     with _parser().cursor() as catalogue:
         rows = catalogue.execute(
             "select function_name from duckdb_functions() where function_type in ('scalar', 'aggregate', 'window') group by function_name"
-            " having bool_and(coalesce(stability, 'CONSISTENT') = 'CONSISTENT')"
+            " having bool_and(coalesce(stability, 'CONSISTENT') = 'CONSISTENT'"
+            f" or (stability = 'CONSISTENT_WITHIN_QUERY' and len(parameter_types) > 0 and {moment}))"
         ).fetchall()
     return (frozenset(name for (name,) in rows if not name.startswith("__internal")) - NOT_ALLOWED) | MACROS | OFFERED
 
