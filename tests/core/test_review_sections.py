@@ -46,7 +46,7 @@ def test_the_scorecard_shows_the_latest_period_and_says_what_cannot_be_measured(
 
 
 def test_metrics_are_rolled_up_as_they_add_up(page_of) -> None:
-    """A rate is the ratio of sums, not a mean of ratios; a stock is that of the last night; a count is a sum."""
+    """A rate is the ratio of sums, not a mean of ratios; a stock is that of the last night; a count is a sum; who comes every night is one user."""
     columns = "night_on, family, metric, label, adds, dimension, value, numerator, denominator"
     rows = (
         "(date '2017-12-31', 'activity', 'stickiness', '粘性', 'rate', 'total', 'total', 1, 10)",
@@ -59,12 +59,15 @@ def test_metrics_are_rolled_up_as_they_add_up(page_of) -> None:
         "(date '2017-12-30', 'scale', 'orders', '订单', 'count', 'total', 'total', 7, null)",
         "(date '2017-12-30', 'scale', 'orders', '订单', 'count', 'channel', 'web', 99, null)",
         "(date '2017-12-17', 'scale', 'orders', '订单', 'count', 'total', 'total', 99, null)",
+        "(date '2017-12-31', 'activity', 'daily_active_users', '日活', 'daily', 'total', 'total', 9, null)",
+        "(date '2017-12-30', 'activity', 'daily_active_users', '日活', 'daily', 'total', 'total', 6, null)",
     )
     said = page_of("metrics", metrics_daily=f"select * from (values {', '.join(rows)}) as t({columns})")
-    assert "Stickiness 粘性 31.0 % 10.0 % +210 %" in said
-    assert "Average order amount 客单价 31.88 –" in said
-    assert "Users 用户 9 –" in said
-    assert "Orders 订单 16 –" in said
+    assert "Stickiness 粘性 all together 合并计算 31.0 % 10.0 % +210 %" in said
+    assert "Average order amount 客单价 all together 合并计算 31.88 –" in said
+    assert "Users 用户 last night 期末 9 –" in said
+    assert "Orders 订单 sum 合计 16 –" in said
+    assert "Daily active users 日活 mean night 日均 7.50 –" in said
 
 
 def test_what_precedes_churn_is_told_from_what_cannot_be_compared(page_of) -> None:
@@ -74,7 +77,7 @@ def test_what_precedes_churn_is_told_from_what_cannot_be_compared(page_of) -> No
         "('unfollowed', '取关', 3, null, null, null, null, null, 'not_eligible', 'not_eligible: fewer than 30 users with it')",
     )
     risk = (
-        "select * from (values ('u1', 'eligible', 'at_risk', '风险', 1.5, 1), ('u2', 'eligible', 'on_time', '正常', 0.5, 0), "
+        "select * from (values ('u1', 'eligible', 'late', '逾期', 1.5, 1), ('u2', 'eligible', 'on_time', '正常', 0.5, 0), "
         "('u3', 'not_eligible: never a purchase', null, null, null, 0)) as t(user_id, eligibility, band, label, churn_ratio, precursor_count)"
     )
     said = page_of("churn_risk", churn_precursors=f"select * from (values {', '.join(precursors)}) as t({columns})", user_churn_risk=risk)
@@ -82,7 +85,7 @@ def test_what_precedes_churn_is_told_from_what_cannot_be_compared(page_of) -> No
     assert "precedes churn 先于流失" in said
     assert "Unfollowed: fewer than 30 users with it 取关：有该行为的用户不足 30 个" in said
     assert "no risk for 1 users: never a purchase 1 个用户无法评估：从未购买" in said
-    assert "At risk 风险 1 50.0 % 1.50 × 1" in said
+    assert "Late 逾期 1 50.0 % 1.50 × 1" in said
 
 
 def test_key_behaviours_say_that_they_are_associations(page_of) -> None:
@@ -114,15 +117,31 @@ def test_membership_counts_who_rises_and_who_falls(page_of) -> None:
     assert "Basic 普通 2 66.7 % 0 1 1 1" in said
 
 
+def test_a_persona_shows_what_its_ratio_is_made_of(page_of) -> None:
+    """Thirty of forty members, ten of sixty others, forty of all hundred: 1.9 times all users, whose share stands beside it."""
+    columns = "segment, kind, trait, value, label, user_share, rest_share, base_user_count, base_size_count, difference, difference_low, difference_high, over_index, is_distinct, is_by_rule, eligibility"
+    trait = "'fans', 'tag', 'night_shopper', 'true', '夜购', 0.75, 0.1667, 40, 100, 0.58, 0.4, 0.7, 1.875, true, false, 'eligible'"
+    said = page_of(
+        "personas",
+        segment_personas=f"select * from (values ({trait})) as t({columns})",
+        segment_persona_texts="select 'fans' as segment, '粉丝' as label, 40 as user_count, 0.4 as user_share",
+    )
+    assert "Members 成员 Others 其他 All users 全部用户 Members ÷ all 成员÷全部" in said
+    assert "Night shopper 夜购 75 % 17 % 40 % 1.9 ×" in said
+
+
 def test_core_users_are_counted_by_what_they_give(page_of) -> None:
     core = "select 'u' || i as user_id, i < 2 as is_core_user, 'spend' as main_reason, 0.25 as contribution_share, i = 0 as is_over_service_cap from range(4) as r(i)"
     tenths = (
-        "select 'spend' as measure, i as decile, least(0.3 + i / 10, 1) as cumulative_measure_share, 0.62 as gini from range(1, 11) as r(i)"
+        "select measure, i as decile, least(0.3 + i / 10, 1) as cumulative_measure_share, 0.62 as gini "
+        "from range(1, 11) as r(i), (values ('spend'), ('content')) as m(measure)"
     )
     leaders = "select 'u1' as user_id, 'rising' as kol_tier, '腰部达人' as label, 44 as kol_score"
     experts = "select * from (values ('u1', 'tea', true), ('u1', 'tents', true), ('u2', 'tea', false)) as t(user_id, topic, is_contactable)"
     said = page_of("core_users", user_contribution=core, contribution_concentration=tenths, kol=leaders, expert_directory=experts)
-    assert "Spend 消费 40.0 % 50.0 % 0.62" in said
+    assert "Top 10 % of all users" in said
+    assert "Content 内容 40.0 % 50.0 % 0.62" in said
+    assert "Spend 消费 40.0 %" not in said  # over buyers at value concentration, and nowhere else over another base
     assert "Spend 消费 2 50.0 % 1" in said
     assert "Rising 腰部达人 1 44" in said
     assert "2 experts in 2 topics; 1 of them have agreed to be asked." in said

@@ -72,7 +72,7 @@ EXPERTS = {"window_days": 365, "channel": "in_app", "purpose": "service", "weigh
 
 CHURN = {
     "after_days": {"active": 90, "purchase": 180},
-    "risk": {"by": "personal_gap", "activity": "purchase", "min_gaps": 4, "least_days": 7, "at_risk_ratio": 1, "lapsed_ratio": 2},
+    "risk": {"by": "personal_gap", "activity": "purchase", "min_gaps": 4, "least_days": 7, "late_ratio": 1, "overdue_ratio": 2},
 }
 
 
@@ -742,7 +742,7 @@ REFUSED: list[tuple[str, Change, str, str]] = [
     ("nobody counted as churned", churn_change(after_days={"purchase": 180}), "rules churn", "lacks 'active'"),
     ("risk by feeling", risk_change(by="feeling"), "rules churn", "one of window, personal_gap"),
     ("gaps of what is not bought", risk_change(activity="active"), "rules churn", "gaps between purchases"),
-    ("never at risk", risk_change(lapsed_ratio=1), "rules churn", "nobody is ever at risk"),
+    ("never late", risk_change(overdue_ratio=1), "rules churn", "nobody is ever late"),
     ("late at once", risk_change(least_days=0), "rules churn", "at least 1"),
     (
         "a second definition",
@@ -788,7 +788,7 @@ REFUSED: list[tuple[str, Change, str, str]] = [
     ("a step of no behaviour", key_behaviour("chosen", behaviour="purchas"), "key behaviour second_order", "did you mean 'purchase'?"),
     ("a step without a label", key_behaviour("chosen", label=""), "key behaviour second_order", "has no label"),
     ("unknown family", metric_change("revenue", family="revenues"), "metric revenue", "did you mean 'revenue'?"),
-    ("unknown roll-up", metric_change("revenue", adds="sum"), "metric revenue", "one of count, rate, stock"),
+    ("unknown roll-up", metric_change("revenue", adds="sum"), "metric revenue", "one of count, daily, rate, stock"),
     ("unknown need", metric_change("revenue", needs="order"), "metric revenue", "did you mean 'orders'?"),
     ("a count as a rate", metric_change("revenue", adds="rate"), "metric revenue", "a ratio is a rate"),
     (

@@ -21,6 +21,7 @@ from dbt_semantic_interfaces.validations.semantic_manifest_validator import Sema
 from sqlglot import exp
 
 from userops_pipeline.core import contract
+from userops_pipeline.core.rulebook import load
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 Models = dict[str, dict[str, Any]]
@@ -395,6 +396,36 @@ def test_the_semantic_models_are_sound_and_one_that_is_not_is_found(manifest: di
     assert {metric["name"] for metric in json.loads(semantic_manifest)["metrics"]} >= set(published)
     assert unsound(semantic_manifest) == []
     assert unsound(semantic_manifest.replace('"name": "revenue_amount"', '"name": "revenue_amounts"', 1))
+
+
+# What a Chinese word stands for, and nothing else: who is dormant; who has churned, is about to, or was won back.
+WORDS = {"沉默": ("dormant",), "流失": ("churn", "won_back", "win_back", "stage at_risk")}
+
+
+def misnamed(entries: dict[str, str]) -> list[str]:
+    """Names under whose label stands a word that means something else."""
+    return sorted(
+        name
+        for name, label in entries.items()
+        for word, means in WORDS.items()
+        if word in label and not any(part in name for part in means)
+    )
+
+
+def test_a_word_means_one_thing(manifest: dict[str, Any], models: Models) -> None:
+    """Dormant is who has had no active day for so long, churned who has had none for as long as churn takes: other silences have other names."""
+    rulebook = load(manifest)
+    labels = {
+        f"{model}.{name}": (column["config"]["meta"].get("label") or "")
+        for model, node in models.items()
+        for name, column in node["columns"].items()
+    }
+    rules = {**{f"stage {stage.name}": stage.label for stage in rulebook.stages}, **{f"tag {tag.name}": tag.label for tag in rulebook.tags}}
+    assert misnamed(labels | rules) == []
+    assert misnamed({"user_rfm.at_risk": "流失风险", "stage lapsed": "沉默", "stage churned": "购买流失"}) == [
+        "stage lapsed",
+        "user_rfm.at_risk",
+    ]
 
 
 def met_by_night_alone(sql: str) -> list[tuple[str, str]]:

@@ -11,8 +11,8 @@
                     "activity": "active",
                     "min_gaps": 1,
                     "least_days": 1,
-                    "at_risk_ratio": 1,
-                    "lapsed_ratio": 2,
+                    "late_ratio": 1,
+                    "overdue_ratio": 2,
                 },
             }
         )

@@ -136,8 +136,8 @@ RFM_DAYS = 730
 RFM_GROUPS = {
     "champions": ("冠军用户", "r = 5 and fm >= 4"),
     "loyal": ("忠诚用户", "r >= 3 and fm >= 4"),
-    "cannot_lose": ("不可流失", "r <= 2 and fm = 5"),
-    "at_risk": ("流失风险", "r <= 2 and fm >= 3"),
+    "cannot_lose": ("重点保留", "r <= 2 and fm = 5"),
+    "at_risk": ("待挽留", "r <= 2 and fm >= 3"),
     "promising": ("潜力用户", "r >= 4 and fm >= 2"),
     "newcomers": ("新近用户", "r >= 4"),
     "needs_attention": ("需要关注", "r = 3"),

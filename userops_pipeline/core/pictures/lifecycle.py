@@ -223,8 +223,10 @@ def active_users(nights: Sequence[UserNight]) -> Picture:
 
 
 def period_lifecycle(periods: Sequence[Period], *, grain: Words) -> Picture:
-    """Period by period: returning, resurrecting and new users upwards, who fell dormant downwards; a period that still runs is hatched."""
-    title = Words(f"New, returning, resurrecting and dormant users by {grain.en}", f"按{grain.zh}的新增、持续、回流与沉默用户")
+    """Period by period: returning, resurrecting and new users upwards, who was not back downwards; a period that still runs is hatched."""
+    title = Words(
+        f"New, returning, resurrecting users and those not back, by {grain.en}", f"按{grain.zh}的新增、持续、回流与本期未活跃用户"
+    )
     none = Words("no period yet", "还没有数据")
     last = periods[-1] if periods else None
     said = joined(day(periods[0].begins_on), day(last.begins_on), by=(" to ", " 至 ")) if last else none
@@ -255,5 +257,5 @@ def period_lifecycle(periods: Sequence[Period], *, grain: Words) -> Picture:
     canvas.axes.set_xticks(list(places)[::step], [f"{period.begins_on:{'%Y-%m' if months else '%m-%d'}}" for period in periods][::step])
     canvas.axes.set_xlim(-0.6, len(periods) - 0.4)
     canvas.quiet(form=lambda value: f"{abs(value):,.0f}")
-    canvas.legend([*(part[:2] for part in parts), (Words("dormant", "沉默"), CLAY)])
+    canvas.legend([*(part[:2] for part in parts), (Words("not back", "本期未活跃"), CLAY)])
     return canvas.finished()

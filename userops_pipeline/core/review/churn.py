@@ -30,7 +30,7 @@ KEY: dict[str, Mark] = {
     Words(
         "How long users have been silent against how long they may be; then behaviours and how much more often like users who showed them churned "
         "(dot with 95 % interval, the tick is no difference). What precedes churn need not cause it.",
-        "用户沉默时长与允许时长之比；以及各行为使同类用户流失率高出多少（圆点及 95% 区间，竖线为无差别）。先于流失不等于导致流失。",
+        "用户未活动时长与允许时长之比；以及各行为使同类用户流失率高出多少（圆点及 95% 区间，竖线为无差别）。先于流失不等于导致流失。",
     ),
     "user_churn_risk",
     "churn_precursors",
@@ -46,7 +46,7 @@ def churn_risk(published: Published) -> Iterator[Part]:
                 Words("Band", "分级"),
                 Words("Users", "用户数"),
                 Words("Share", "占比"),
-                Words("Median silence, of what is allowed", "沉默倍数中位数"),
+                Words("Median silence, of what is allowed", "未活动倍数中位数"),
                 Words("With a precursor", "有前兆"),
             ),
             [

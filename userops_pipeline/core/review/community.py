@@ -23,8 +23,9 @@ MEASURES = {
     "core_users",
     Words("Core users, opinion leaders, experts", "核心用户、意见领袖与专家"),
     Words(
-        "How much of spend, content, referrals and influence the most active tenth makes (Gini: 0 all the same, 1 one makes everything), and how many users carry the shop by what.",
-        "贡献最多的十分之一用户占消费、内容、邀请与影响的多少（基尼系数：0 为人人相同，1 为一人独占），以及哪些贡献撑起核心用户。",
+        "How much of what was given in the window the tenth of all users who gave most makes (Gini: 0 all the same, 1 one makes everything), and how many "
+        "users carry the shop by what. How spend is concentrated stands at value concentration, over buyers.",
+        "以全部用户及窗口期计：贡献最多的十分之一用户占内容、邀请与影响的多少（基尼系数：0 为人人相同，1 为一人独占），以及哪些贡献撑起核心用户。消费的集中程度见“价值集中度”（以买家计）。",
     ),
     "user_contribution",
     "contribution_concentration",
@@ -34,7 +35,7 @@ MEASURES = {
 def core_users(published: Published) -> Iterator[Part]:
     shares = published.rows(
         "select measure, max(case when decile = 1 then cumulative_measure_share end)::double, "
-        "max(case when decile = 2 then cumulative_measure_share end)::double, max(gini)::double from contribution_concentration group by measure"
+        "max(case when decile = 2 then cumulative_measure_share end)::double, max(gini)::double from contribution_concentration where measure <> 'spend' group by measure"
     )
     rows: list[tuple[Cell, ...]] = [
         (MEASURES.get(measure, named(measure)), _share_of(first), _share_of(second), None if gini is None else f"{gini:.2f}")
@@ -43,7 +44,13 @@ def core_users(published: Published) -> Iterator[Part]:
         )
     ]
     if rows:
-        heads = (Words("Measure", "指标"), Words("Top 10 %", "前 10%"), Words("Top 20 %", "前 20%"), Words("Gini", "基尼系数"))
+        days = next((rules.window_days for rules in published.rulebook.contributions), "–")
+        heads = (
+            Words(f"Of the last {days} days", f"近 {days} 天"),
+            Words("Top 10 % of all users", "全部用户前 10%"),
+            Words("Top 20 %", "前 20%"),
+            Words("Gini", "基尼系数"),
+        )
         yield Table(heads, rows)
     core = published.rows(
         "select main_reason, count(*), sum(contribution_share)::double, sum(case when is_over_service_cap then 1 else 0 end) "

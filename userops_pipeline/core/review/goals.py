@@ -19,6 +19,12 @@ STATUS: dict[str, Mark] = {
     "missed": Mark(Words("missed", "未达成"), "bad"),
     "at_risk": Mark(Words("at risk", "有风险"), "bad"),
 }
+ROLLED = {
+    "count": Words("sum", "合计"),
+    "daily": Words("mean night", "日均"),
+    "rate": Words("all together", "合并计算"),
+    "stock": Words("last night", "期末"),
+}
 FAMILIES = {
     "acquisition": Words("Acquisition", "获客"),
     "activation": Words("Activation", "激活"),
@@ -103,11 +109,11 @@ def scorecard(published: Published) -> Iterator[Part]:
     "metrics_daily",
 )
 def metrics(published: Published) -> Iterator[Part]:
-    """A count is summed over its nights, a rate is the ratio of the sums, a stock is that of the last night: as `adds` says."""
+    """A count is summed over its nights, users of a night are their mean, a rate is the ratio of the sums, a stock is that of the last night."""
     found = published.rows(
         "with nights as (select *, night_on > $middle as is_now from metrics_daily where dimension = 'total' and night_on > $first), "
         "rolled as (select family, metric, label, adds, is_now, "
-        "case adds when 'rate' then sum(numerator) / nullif(sum(denominator), 0) when 'stock' then max_by(numerator, night_on) "
+        "case adds when 'rate' then sum(numerator) / nullif(sum(denominator), 0) when 'stock' then max_by(numerator, night_on) when 'daily' then avg(numerator) "
         "else sum(numerator) end as value from nights group by family, metric, label, adds, is_now) "
         "select family, metric, label, adds, max(case when is_now then value end), max(case when not is_now then value end) "
         "from rolled group by family, metric, label, adds order by family, metric",
@@ -120,12 +126,16 @@ def metrics(published: Published) -> Iterator[Part]:
         is_rate = adds == "rate"
         change = None if not before or now is None else f"{100 * (now - before) / abs(before):+.0f} %".replace("-", "−")
         head = joined(FAMILIES.get(family, named(family))) if family != seen else Words("")
-        rows.append((head, named(metric, label), _number(now, metric, is_rate=is_rate), _number(before, metric, is_rate=is_rate), change))
+        rolled = ROLLED.get(adds, named(adds))
+        rows.append(
+            (head, named(metric, label), rolled, _number(now, metric, is_rate=is_rate), _number(before, metric, is_rate=is_rate), change)
+        )
         seen = family
     if rows:
         heads = (
             Words("Family", "类别"),
             Words("Metric", "指标"),
+            Words("Of the nights", "口径"),
             Words("Last 7 nights", "最近 7 晚"),
             Words("7 before", "再前 7 晚"),
             Words("Change", "环比"),

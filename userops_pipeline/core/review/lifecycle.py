@@ -30,11 +30,13 @@ GRAINS = {"month": Words("month", "月"), "week": Words("week", "周"), "day": W
 )
 def glance(published: Published) -> Iterator[Part]:
     columns = "registered_count, active_count, dormant_count, churned_count, dau_count, paying_count"
+    idle = next((rules.dormant_after_days for rules in published.rulebook.activity), "–")
+    gone = published.rulebook.churned_after("active") or "–"
     labels = (
         Words("registered", "注册用户"),
-        Words("active", "活跃用户"),
-        Words("dormant", "沉默用户"),
-        Words("churned", "流失用户"),
+        Words(f"active in the last {idle} days", f"近 {idle} 天活跃"),
+        Words(f"dormant: not active for {idle} days", f"沉默：{idle} 天未活跃"),
+        Words(f"churned: not active for {gone} days", f"活跃流失：{gone} 天未活跃"),
         Words("active that day", "日活"),
         Words("paid that day", "当日付费"),
     )
@@ -165,7 +167,7 @@ def playbook(published: Published) -> Iterator[Part]:
 
 @section(
     "periods",
-    Words("New, returning, resurrecting, dormant", "新增、持续、回流与沉默"),
+    Words("New, returning, resurrecting, not back", "新增、持续、回流与本期未活跃"),
     Words(
         "Upwards the users active in each period by where they come from, downwards who was active the period before and is not now; "
         "the hatched period still runs.",

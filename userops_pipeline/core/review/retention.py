@@ -124,13 +124,13 @@ def survival(published: Published) -> Iterator[Part]:
             yield Unknown(
                 Words(
                     f"{title.en}: none of {users:,} users has churned so far, which takes {after} silent days; there is no curve to draw",
-                    f"{title.zh}：{users:,} 个用户中还没有人流失（需连续 {after} 天沉默），因此没有曲线",
+                    f"{title.zh}：{users:,} 个用户中还没有人流失（需连续 {after} 天未活动），因此没有曲线",
                 )
             )
             continue
         said = Words(
             f"{users:,} users, {churned:,} churned (after {after} silent days)",
-            f"{users:,} 个用户，{churned:,} 个流失（连续 {after} 天沉默）",
+            f"{users:,} 个用户，{churned:,} 个流失（连续 {after} 天未活动）",
         )
         curve = Curve(Words("all users", "全部用户"), steps[name], median)
         yield Drawing(f"survival_{name}", pictures.survival_curves([curve], title=title, subtitle=said))

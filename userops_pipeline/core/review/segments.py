@@ -31,7 +31,7 @@ SAME_FROM = 0.9  # Jaccard overlap from which two tags say the same
 def personas(published: Published) -> Iterator[Part]:
     traits: dict[str, list[tuple]] = defaultdict(list)
     for segment, *row in published.rows(
-        "select segment, kind, trait, value, label, user_share::double, rest_share::double, difference_low::double, difference_high::double, over_index "
+        "select segment, kind, trait, value, label, user_share::double, rest_share::double, base_user_count / nullif(base_size_count, 0), difference_low::double, difference_high::double, over_index "
         "from segment_personas where is_distinct and not is_by_rule and difference > 0 "
         "qualify row_number() over (partition by segment order by difference_low desc, kind, trait, value) <= $most "
         "order by segment, difference_low desc, kind, trait, value",
@@ -48,7 +48,8 @@ def personas(published: Published) -> Iterator[Part]:
         Words("Trait", "特征"),
         Words("Members", "成员"),
         Words("Others", "其他"),
-        Words("Times", "倍数"),
+        Words("All users", "全部用户"),
+        Words("Members ÷ all", "成员÷全部"),
         Words("0 – 100 %", "0 – 100 %"),
     )
     steps = {("stage", stage.name): stage.label for stage in published.rulebook.stages}
@@ -65,10 +66,11 @@ def personas(published: Published) -> Iterator[Part]:
                     named(trait, tag) if kind == "tag" else _attribute(trait, value, tag, steps),
                     f"{100 * inside:.0f} %",
                     f"{100 * others:.0f} %",
+                    f"{100 * everybody:.0f} %",
                     f"{index:.1f} ×",
                     Span(inside, min(max(others + low, 0), 1), min(max(others + high, 0), 1), others),
                 )
-                for kind, trait, value, tag, inside, others, low, high, index in traits[segment]
+                for kind, trait, value, tag, inside, others, everybody, low, high, index in traits[segment]
             ]
             cards.append(Card(title, (Sentence(size), Table(heads, rows))))
         else:

@@ -12,7 +12,12 @@ from userops_pipeline.core import pictures, reasons
 from userops_pipeline.core.pictures import GridCell, Tenth, TrackedWeek, Words, named
 from userops_pipeline.core.review.parts import Drawing, Gauge, Part, Published, Table, Unknown, section
 
-BANDS = {"low": Words("low", "低"), "medium": Words("medium", "中"), "high": Words("high", "高"), "lost": Words("lost", "已流失")}
+BANDS = {
+    "low": Words("low", "低"),
+    "medium": Words("medium", "中"),
+    "high": Words("high", "高"),
+    "lost": Words("probably gone", "多半不再购买"),
+}
 
 
 @section(
@@ -62,8 +67,8 @@ def rfm(published: Published) -> Iterator[Part]:
     "concentration",
     Words("Value concentration", "价值集中度"),
     Words(
-        "How much of all spend the best-paying share of buyers brings; the further the curve stands off the dashed line, the more depends on few.",
-        "消费最高的一部分买家贡献了多少收入；曲线离虚线越远，收入越依赖少数人。",
+        "Of everybody who ever paid, and of all they ever paid: how much the best-paying share of them brings; the further the curve stands off the dashed line, the more depends on few.",
+        "以全部付费用户及其累计消费计：消费最高的一部分买家贡献了多少收入；曲线离虚线越远，收入越依赖少数人。",
     ),
     "user_profile",
 )
@@ -106,7 +111,7 @@ def value_model(published: Published) -> Iterator[Part]:
         eligible = sum(row[1] for row in bands)
         yield Table(
             (
-                Words("Churn risk", "流失风险"),
+                Words("Risk not to buy again", "不再购买风险"),
                 Words("Buyers", "买家数"),
                 Words("Share", "占比"),
                 Words("Mean P(alive)", "平均活跃概率"),

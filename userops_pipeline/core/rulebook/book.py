@@ -22,7 +22,7 @@ from userops_pipeline.core.rulebook.kinds.community import Contribution, Experts
 from userops_pipeline.core.rulebook.kinds.goals import Goal, Metric
 from userops_pipeline.core.rulebook.kinds.groups import Benefit, Level, Membership, PointRule, RfmGroup, RfmScores, Tier
 from userops_pipeline.core.rulebook.kinds.journeys import Funnel, PeriodRules, Retention, Survival
-from userops_pipeline.core.rulebook.kinds.lifecycle import PlanState, Stage
+from userops_pipeline.core.rulebook.kinds.lifecycle import ActivityRules, PlanState, Stage
 from userops_pipeline.core.rulebook.kinds.lists import ContactList, Segment, Tag
 from userops_pipeline.core.rulebook.problem import Frozen, Problem, RuleError
 
@@ -46,6 +46,7 @@ NOT_ADDED_UP = ("day_number", "gap_days")  # numbers of int_user_day whose sum o
 class Rulebook(Frozen):
     """All rules, in the order in which each list is read, and what their conditions may be written over."""
 
+    activity: tuple[ActivityRules, ...] = ()
     stages: tuple[Stage, ...] = ()
     plan_states: tuple[PlanState, ...] = ()
     tags: tuple[Tag, ...] = ()

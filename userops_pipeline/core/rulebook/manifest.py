@@ -89,6 +89,12 @@ def load(manifest: Mapping[str, Any] | Path) -> Rulebook:
     value = _settings(scored.ValueRules, values, misread)
     _settings(scored.HistoryRules, models.get("int_value_history", {}), misread)
     return Rulebook(
+        activity=settings(
+            lifecycle.ActivityRules,
+            "user_counts_daily",
+            "activity",
+            ["active", "reached", "engaged", "followed", "unfollowed", "converted"],
+        ),
         stages=listed(lifecycle.Stage, "user_lifecycle", "stages"),
         plan_states=listed(lifecycle.PlanState, "user_plan_state", "stages"),
         tags=from_columns(lists.Tag, "user_tags"),

@@ -55,7 +55,7 @@ WORDS: dict[Language, Words] = {
         before="，之前是 {stage}",
         because="      依据 {rule}",
         worth="价值  已消费 {historic_amount}，共 {order_count} 单",
-        expected="      预计未来一年消费 {predicted_amount}，仍在购买的概率 {alive}（流失风险：{churn_risk}）",
+        expected="      预计未来一年消费 {predicted_amount}，仍在购买的概率 {alive}（不再购买风险：{churn_risk}）",
         next_order="      下次购买多半在 {next_order_on} 之前",
         no_worth="      没有预测：{why}",
         tags="标签（{count}）",
@@ -96,7 +96,7 @@ REASONS: dict[str, tuple[str, str]] = {
     "bounced": ("the address takes no messages", "地址无法送达"),
     "excluded": ("left out as test, robot or internal account", "测试、机器或内部账号，已排除"),
 }
-RISKS = {"low": "低", "medium": "中", "high": "高", "lost": "已流失"}
+RISKS = {"low": "低", "medium": "中", "high": "高", "lost": "多半不再购买"}
 
 
 def as_lines(explanation: Explanation, language: Language = "en") -> Iterator[str]:

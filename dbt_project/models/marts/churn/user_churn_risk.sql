@@ -113,10 +113,10 @@ with
                 then null
                 when days_silent >= {{ churned_after(activity) }}
                 then 'churned'
-                when days_silent >= {{ risk["lapsed_ratio"] }} * allowed_days
-                then 'lapsed'
-                when days_silent >= {{ risk["at_risk_ratio"] }} * allowed_days
-                then 'at_risk'
+                when days_silent >= {{ risk["overdue_ratio"] }} * allowed_days
+                then 'overdue'
+                when days_silent >= {{ risk["late_ratio"] }} * allowed_days
+                then 'late'
                 else 'on_time'
             end as band
         from measured
@@ -127,7 +127,7 @@ select
     case when band is null then 'not_eligible: never {{ done[0] }}' else 'eligible' end as eligibility,
     band,
     case
-        band when 'on_time' then '正常' when 'at_risk' then '流失风险' when 'lapsed' then '沉默' when 'churned' then '流失'
+        band when 'on_time' then '正常' when 'late' then '逾期' when 'overdue' then '严重逾期' when 'churned' then '流失'
     end as label,
     band = 'churned' as has_churned,
     measured_by,

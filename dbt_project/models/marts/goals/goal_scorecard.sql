@@ -77,6 +77,14 @@ with
             goals.metric,
             goals.grain,
             placed.period_number,
+            count(measured.numerator) as nights,
+            count(
+                case
+                    when placed.night_on < {{ days_after("periods.period_on", "coalesce(running.elapsed_count, 0)") }}
+                    then measured.numerator
+                end
+            ) as early_nights,
+            max(goals.adds) as adds,
             {%- for part in ["numerator", "denominator"] %}
                 sum(
                     case when goals.adds <> 'stock' or placed.night_on = periods.to_on then measured.{{ part }} end
@@ -110,6 +118,8 @@ with
             denominator,
             {%- for early in ["", "early_"] %}
                 case
+                    when adds = 'daily'
+                    then {{ ratio(early ~ "numerator", early ~ "nights", 18, 6) }}
                     when denominator is null
                     then cast({{ early }}numerator as decimal(18, 6))
                     else {{ ratio(early ~ "numerator", early ~ "denominator", 18, 6) }}

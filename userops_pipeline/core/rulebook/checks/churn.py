@@ -34,8 +34,8 @@ def churn(rulebook: Rulebook) -> Iterator[Problem]:
             yield refuse(
                 rules, "rules", "risk by personal_gap is measured in gaps between purchases; set `activity: purchase`, or `by: window`."
             )
-        if not 0 < risk.at_risk_ratio < risk.lapsed_ratio:
-            yield refuse(rules, "rules", "at_risk_ratio must lie above 0 and below lapsed_ratio, or nobody is ever at risk.")
+        if not 0 < risk.late_ratio < risk.overdue_ratio:
+            yield refuse(rules, "rules", "late_ratio must lie above 0 and below overdue_ratio, or nobody is ever late.")
         if min(risk.min_gaps, risk.least_days) < 1:
             yield refuse(rules, "rules", "min_gaps and least_days must be at least 1.")
         for stage in rulebook.stages:

@@ -14,7 +14,7 @@ from userops_pipeline.core.rulebook.checks.judging import GRAINS, choice, refuse
 from userops_pipeline.core.rulebook.problem import Problem
 
 METRIC_FAMILIES = ("acquisition", "activation", "retention", "revenue", "referral", "activity", "scale", "satisfaction")
-ADDS = ("count", "rate", "stock")
+ADDS = ("count", "daily", "rate", "stock")
 
 
 def metrics(rulebook: Rulebook) -> Iterator[Problem]:

@@ -12,14 +12,14 @@ from userops_pipeline.core.rulebook.problem import Frozen
 
 
 class RiskRules(Frozen):
-    """What silence is measured in, and from which multiple of it on it is a risk."""
+    """What silence is measured in, and from which multiples of it on it is late, and overdue."""
 
     by: str = ""
     activity: str = ""
     min_gaps: int = 1
     least_days: int = 1
-    at_risk_ratio: float = 1
-    lapsed_ratio: float = 2
+    late_ratio: float = 1
+    overdue_ratio: float = 2
 
 
 class ChurnRules(Told):
@@ -32,7 +32,7 @@ class ChurnRules(Told):
     def text(self) -> str:
         ends = ", ".join(f"{days} days without {activity}" for activity, days in self.after_days.items())
         risk = self.risk
-        return f"{ends}; risk by {risk.by} of {risk.activity}, from {risk.at_risk_ratio:g} and {risk.lapsed_ratio:g} times on"
+        return f"{ends}; risk by {risk.by} of {risk.activity}, from {risk.late_ratio:g} and {risk.overdue_ratio:g} times on"
 
 
 class Comparison(Rule):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from userops_pipeline.core.rulebook.kinds.rule import Lasting, Sql
+from userops_pipeline.core.rulebook.kinds.rule import Lasting, Rule, Sql
 from userops_pipeline.core.rulebook.problem import Frozen
 
 
@@ -20,6 +20,12 @@ class Kpi(Frozen):
     target: float | None = None
     direction: Literal["up", "down"] | None = None
     """`up` where more is better."""
+
+
+class ActivityRules(Rule):
+    """From how many days without an active day on a user is dormant; what an active day is, dbt reads itself."""
+
+    dormant_after_days: int | None = None
 
 
 STAGE_COLUMN = "stage"  # where a user's stage stands in every table that carries it
