@@ -151,6 +151,7 @@ def _run(source: str | None, first: date | None, last: date | None, *, waive: tu
         if begin > end:
             raise UserOpsError(f"The first night {begin} lies after the last {end}.")
         watch.is_for(begin, end, Calendar.of(shop.sources))
+        shop.check()
         finished = run_nights(build_definitions(shop), shop, begin, end, run_id=watch.run.id, waive=list(waive), dry_run=dry_run, **options)
         cause = finished.failures[0] if finished.outcome != "good" else None
         watch.ended(finished.outcome, (cause.step, cause.sentence) if cause else None)
@@ -282,11 +283,18 @@ def rules() -> None:
 
 
 @rules.command("check")
+@_source_option
 @_speaks_plainly
-def rules_check() -> None:
-    """Refuse what is wrong, each with a sentence naming file and rule."""
+def rules_check(source: str | None) -> None:
+    """Refuse what is wrong, each with a sentence naming file and rule; a source's mappings are held against its files and the contract."""
+    from userops_pipeline.core.binding import bind
+    from userops_pipeline.defs.resources import Shop
     from userops_pipeline.defs.transform import problems_of
 
+    if source:
+        os.environ["USEROPS_SOURCE"] = source
+    for entry in Shop.from_environment().sources:
+        bind(entry)
     problems = problems_of(Home.from_environment())
     for problem in problems:
         out.print(f"[{'yellow' if problem.is_warning else 'red'}]{'!' if problem.is_warning else '✗'}[/] {problem}", soft_wrap=True)

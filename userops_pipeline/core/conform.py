@@ -18,16 +18,17 @@ from pathlib import Path
 import duckdb
 
 from userops_pipeline.core import addresses, contract, stops, usual
+from userops_pipeline.core.binding import Given, bind, empty_file, mapped_sql, offer
 from userops_pipeline.core.contract import Table
 from userops_pipeline.core.faults import crash_point
-from userops_pipeline.core.fields import converted_macro, faults_of, text_name, timestamp_sql, typed, unprintable, version_key
+from userops_pipeline.core.fields import faults_of, text_name, typed, unprintable, version_key
 from userops_pipeline.core.forget import forget, settle
 from userops_pipeline.core.home import Home, UserOpsError, write_json
 from userops_pipeline.core.lake import raw_scan
 from userops_pipeline.core.lake_files import ensure_empty_tables, move_into_place, write_partitions
 from userops_pipeline.core.lake_proof import refuse_other_landing
 from userops_pipeline.core.landing import Manifest, manifests
-from userops_pipeline.core.mappings import checked_sql, line_of
+from userops_pipeline.core.mappings import checked_sql
 from userops_pipeline.core.nights import conformed_nights, mark_nights
 from userops_pipeline.core.reach import reach
 from userops_pipeline.core.reading import Reading, date_literal, identifier, quoted
@@ -64,8 +65,7 @@ def conform(home: Home, source: Source, nights: list[date], *, progress: Callabl
     Raises:
         UserOpsError: a mapping is wrong (the sentence names file and column), what a night was made of is gone, or the identity does not hold.
     """
-    for table in source.tables:  # none is run unless each may be
-        checked_sql(source, table)
+    given = bind(source)
     pending = home.nights / f"{source.name}.pending.json"
     if pending.is_file():
         nights = sorted({*nights, *(date.fromisoformat(night) for night in json.loads(pending.read_text(encoding="utf-8")))})
@@ -83,7 +83,7 @@ def conform(home: Home, source: Source, nights: list[date], *, progress: Callabl
     accounts: list[Accounting] = []
     for group in _groups(home, source, nights):
         part = "" if group == nights else f" of {group[0]} to {group[-1]}"
-        accounts += _conform_nights(home, source, group, lambda text, part=part: progress(text + part))
+        accounts += _conform_nights(home, source, group, given, lambda text, part=part: progress(text + part))
     pending.unlink()
     return sorted(accounts, key=lambda account: (account.table, account.night))
 
@@ -106,38 +106,24 @@ def _groups(home: Home, source: Source, nights: list[date]) -> Iterator[list[dat
 
 
 def _conform_nights(
-    home: Home, source: Source, nights: list[date], progress: Callable[[str], None], *, again: bool = False
+    home: Home, source: Source, nights: list[date], given: Given, progress: Callable[[str], None], *, again: bool = False
 ) -> list[Accounting]:
     """Rebuild these nights together: their files are in place, then their manifests, when this returns."""
     with ExitStack() as stack:
         connection = stack.enter_context(duckdb.connect())
         scratch = stack.enter_context(home.scratch("conform"))
         connection.execute(f"set temp_directory = {quoted(str(scratch))}")
-        connection.execute("set timezone = 'UTC'")
         connection.execute("set partitioned_write_max_open_files = 1000")
-        # For mappings: the business date of a UTC time, the UTC time of a local one, and contact points as users have them.
-        zone = quoted(source.business_zone)
-        connection.execute(f"create macro business_date(t) as cast(timezone({zone}, timezone('UTC', cast(t as timestamp))) as date)")
-        connection.execute(f"create macro night(t) as business_date({timestamp_sql('t', source)})")
-        connection.execute(f"create macro utc(t) as timezone('UTC', timezone({zone}, cast(t as timestamp)))")
-        # What is no such address is handed on as it is, so that it is set aside under its own reason.
-        addresses.register(connection)
-        text = "cast(t as varchar)"
-        connection.execute(f"create macro phone(t) as coalesce({addresses.phone_sql(text, source.phone_prefix)}, {text})")
-        connection.execute(f"create macro email(t) as coalesce({addresses.email_sql(text)}, {text})")
-        connection.execute("create temp table rates (currency varchar, from_on date, rate decimal(18, 8))")
-        for rate in source.rates:
-            connection.execute("insert into rates values (?, ?, ?)", [rate.currency, rate.from_on, rate.rate])
-        connection.execute(f"create macro converted(amount, code, moment) as {converted_macro(source)}")
+        offer(connection, source)
         connection.execute("create temp table nights (night date)")
         connection.executemany("insert into nights values (?)", [(night,) for night in nights])
         _open_files(connection, home, source, nights, scratch)
         # From here on it runs mappings. Files are written by one thread, so threads stay to be set.
         seal(connection, home.landing / source.name, home.raw, scratch, changeable=("threads",))
-        if erased := forget(connection, home, source, nights, again=again):
+        if erased := forget(connection, home, source, nights, given, again=again):
             progress(f"{erased} records of erased people were taken out of landing")
             connection.close()
-            return _conform_nights(home, source, nights, progress, again=True)
+            return _conform_nights(home, source, nights, given, progress, again=True)
         connection.execute(
             "create temp table night_hash (table_name varchar, arrived_on date, kept bigint, content varchar);"
             "create temp table accounting (source_name varchar, table_name varchar, arrived_on date, rows_in bigint, rows_kept bigint,"
@@ -151,7 +137,7 @@ def _conform_nights(
             names.append(stops.STOPS)
         for number, name in enumerate(names, start=1):
             progress(f"conform {name} ({number} of {len(names)})")
-            written += _conform_table(connection, source, contract.tables()[name], home, scratch)
+            written += _conform_table(connection, source, contract.tables()[name], given, home, scratch)
         written += write_partitions(connection, "accounting", home.accounting, source.name, scratch / "accounting", "table_name")
         written += write_partitions(connection, "profiles", home.profiles, source.name, scratch / "profiles", "table_name, column_name")
         rows = connection.execute("select * from accounting").fetchall()
@@ -170,8 +156,7 @@ def _open_files(connection: duckdb.DuckDBPyConnection, home: Home, source: Sourc
     """A view per file kind of the source: its records as text with `_file`, `_row` and, for daily drops, `_night`."""
     for name, file in source.files.items():
         landed = [entry for night in (nights if file.daily else [None]) for entry in manifests(home, source, name, night)]
-        empty = ", ".join(f"cast(null as varchar) as {identifier(column)}" for column in file.columns)
-        parts = [f"select {empty}, cast(null as varchar) as _file, cast(null as bigint) as _row, cast(null as date) as _night where false"]
+        parts = [empty_file(file.columns)]
         if file.format == "parquet":
             for path, manifest in landed:
                 select = Reading(path, file, _label(manifest), connection, scratch, known=manifest.rows).select
@@ -198,7 +183,7 @@ def _label(manifest: Manifest) -> str:
     return manifest.name if manifest.night is None else f"{manifest.night}/{manifest.name}"
 
 
-def _map(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) -> None:
+def _map(connection: duckdb.DuckDBPyConnection, source: Source, table: Table, given: Given) -> None:
     """`mapped`: the mapping's rows of these nights as text in contract columns, with `_version` where it says which record is newer."""
     if table.name not in source.tables:
         columns = ", ".join(f"cast(null as varchar) as {identifier(column.name)}" for column in table.columns)
@@ -207,41 +192,11 @@ def _map(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) ->
             "cast(null as date) as _night, cast(null as bigint) as _id where false"
         )
         return
-    place = f"{source.name}/{table.name}.sql"
-    sql = checked_sql(source, table.name)
-    try:
-        described = {row[0]: str(row[1]) for row in connection.execute(f"describe ({sql})").fetchall()}
-    except duckdb.Error as error:
-        raise UserOpsError(f"{place} cannot be run{line_of(error)}: {str(error).splitlines()[0]}") from None
-    known = {column.name for column in table.columns}
-    unknown = [name for name in described if name not in known and name not in ("_file", "_row", "_night", "_version")]
-    missing = [name for name in ("_file", "_row", "_night") if name not in described]
-    missing += [column.name for column in table.columns if column.required and column.name not in described]
-    if unknown or missing:
-        wrong = (
-            f"gives {', '.join(unknown)}, which the contract's {table.name} has not" if unknown else f"does not give {', '.join(missing)}"
-        )
-        raise UserOpsError(f"{place} {wrong}; the columns are {', '.join(known)} and _file, _row, _night, and if wanted _version.")
-    columns = ", ".join(
-        f"nullif(cast({identifier(column.name)} as varchar), '') as {identifier(column.name)}"
-        if column.name in described
-        else f"cast(null as varchar) as {identifier(column.name)}"
-        for column in table.columns
-    )
-    version = "cast(_version as varchar)" if "_version" in described else "cast(null as varchar)"
-    # A number the mapping makes, such as `_row`, counts within its file's night; what the source states counts for good.
-    lasting = str("INT" not in described.get("_version", "INT")).lower()
-    # A daily file's record arrived in the night of its file, whatever the mapping makes of a date in it; a record of an archive in the
-    # night the mapping says, or, where that cannot be read or never comes, in the first or last one: no record is in no night.
-    first, last = date_literal(source.first_night), date_literal(source.last_night or date.max)
-    stated = f"least(greatest(coalesce(try_cast(_night as date), {first}), {first}), {last})"
-    night = f"case when _file like '____-__-__/%' then greatest(coalesce(try_cast(left(_file, 10) as date), {first}), {first}) else {stated} end"
+    place, sql = f"{source.name}/{table.name}.sql", checked_sql(source, table.name)
     try:
         connection.execute(
-            f"create temp table mapped as select *, row_number() over () as _id from ("
-            f"select {columns}, _file, cast(_row as bigint) as _row, {version} as _version, {lasting} as _lasting, "
-            f"{night} as _night from ({sql}) as mapping"
-            ") where _night in (select night from nights)"
+            f"create temp table mapped as select *, row_number() over () as _id from ({mapped_sql(source, table, given[table.name])}) "
+            "where _night in (select night from nights)"
         )
         (mapped,) = connection.execute(f"select count(*) from ({sql}) as mapping").fetchone() or (0,)
     except (duckdb.OutOfMemoryException, duckdb.IOException):
@@ -263,10 +218,10 @@ def _map(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) ->
 
 
 def _conform_table(
-    connection: duckdb.DuckDBPyConnection, source: Source, table: Table, home: Home, scratch: Path
+    connection: duckdb.DuckDBPyConnection, source: Source, table: Table, given: Given, home: Home, scratch: Path
 ) -> list[tuple[Path, Path]]:
     """Type, judge, count and write one table; returns (written partition file, its place in the lake)."""
-    _map(connection, source, table)
+    _map(connection, source, table, given)
     _judge(connection, source, table)
     _keep_first(connection, home, source, table)
     _know_again(connection, home, source, table)

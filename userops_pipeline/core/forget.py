@@ -25,6 +25,7 @@ import pyarrow.parquet as parquet
 
 from userops_pipeline.core import contract
 from userops_pipeline.core.addresses import email, phone, plain_text
+from userops_pipeline.core.binding import Given
 from userops_pipeline.core.contract import Column, Table
 from userops_pipeline.core.faults import crash_point
 from userops_pipeline.core.home import Home, UserOpsError, sha256_of, write_json
@@ -97,7 +98,9 @@ def digits_of(number: str, prefix: str | None) -> set[str]:
 # -- finding -------------------------------------------------------------------------------------------------------
 
 
-def forget(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, nights: list[date], *, again: bool = False) -> int:
+def forget(
+    connection: duckdb.DuckDBPyConnection, home: Home, source: Source, nights: list[date], given: Given, *, again: bool = False
+) -> int:
     """Take the records of erased people out of the landed files of these nights; returns how many, for which the caller reads them anew.
 
     The connection has a view per kind of file and what mappings may call. Files compared with the same tombstones before are not looked
@@ -115,7 +118,7 @@ def forget(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, ni
     ]
     if not stones or all(file.manifest.compared_with == stones.digest for file in landed):
         return 0
-    search = _Search(connection, home, source, stones, landed)
+    search = _Search(connection, home, source, given, stones, landed)
     search.by_mapping()
     for name in source.files:
         search.by_column(name)
@@ -144,9 +147,10 @@ class _Search:
     """The records of one source that name an erased person, gathered in `erased_records`."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, home: Home, source: Source, stones: Tombstones, landed: Iterable[_Landed]
+        self, connection: duckdb.DuckDBPyConnection, home: Home, source: Source, given: Given, stones: Tombstones, landed: Iterable[_Landed]
     ) -> None:
         self._connection, self._home, self._source, self._stones = connection, home, source, stones
+        self._given = given
         self._kinds: dict[str, set[str]] = defaultdict(set)
         for file in landed:
             self._kinds[file.label].add(file.kind)
@@ -200,10 +204,9 @@ class _Search:
                 )
             kinds += [(kind, label) for kind in of]
         try:
-            described = {row[0] for row in self._connection.execute(f"describe ({sql})").fetchall()}
             listed = ", ".join(
                 f"nullif(cast({identifier(name)} as varchar), '') as {identifier(name)}"
-                if name in described
+                if name in self._given[table.name]
                 else f"cast(null as varchar) as {identifier(name)}"
                 for name in sorted(columns | {"user_id"})
             )
@@ -386,15 +389,16 @@ def _csv_without(handle: IO[bytes], file: File, rows: Collection[int]) -> Iterat
             yield line
 
     csv.field_size_limit(1 << 30)
-    number = -1  # the header is no record
-    encode = _encoder(file)
+    number = -1 if file.header else 0  # the header is no record
+    encode, wrote = _encoder(file), False
     for record in csv.reader(lines(), delimiter=file.delimiter, strict=True):
         text = "".join(consumed)
         consumed.clear()
         number += bool(record)
         if not record or number not in rows:
+            wrote = True
             yield encode(text)
-    yield encode("".join(consumed))
+    yield encode("".join(consumed) if wrote else "\n")  # a file of 0 bytes is one that was cut
 
 
 def _lines_without(handle: IO[bytes], file: File, rows: Collection[int]) -> Iterator[bytes]:

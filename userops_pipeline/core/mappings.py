@@ -163,6 +163,22 @@ def columns_behind(source: Source, table: str, names: frozenset[str]) -> set[str
     return set(named(_tree(f"{source.name}/{table}.sql", _bare(source.mapping_sql(table)))))
 
 
+def functions_called(source: Source, table: str) -> set[str]:
+    """The functions, in lower case, that a table's mapping calls."""
+
+    def called(node: Any) -> Iterator[str]:
+        if isinstance(node, list):
+            for part in node:
+                yield from called(part)
+        elif isinstance(node, dict):
+            if node.get("class") == "FUNCTION":
+                yield str(node.get("function_name", "")).lower()
+            for part in node.values():
+                yield from called(part)
+
+    return set(called(_tree(f"{source.name}/{table}.sql", _bare(source.mapping_sql(table)))))
+
+
 def _bare(sql: str) -> str:
     """Without its end mark; what stands before it stays, so that lines count as in the file."""
     return sql.rstrip().rstrip(";").rstrip()

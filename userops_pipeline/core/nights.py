@@ -22,7 +22,7 @@ from userops_pipeline.core.landing import manifests
 from userops_pipeline.core.source import Source
 
 # What decides how a landed record is read.
-TYPING_MODULES = ("addresses", "conform", "fields", "stops")
+TYPING_MODULES = ("addresses", "binding", "conform", "fields", "stops")
 TYPING_LIBRARIES = ("email-validator", "idna", "phonenumbers")
 
 

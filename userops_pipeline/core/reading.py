@@ -102,7 +102,8 @@ class Reading:
         self._known = known
         self.notices: list[str] = []
         if path.stat().st_size == 0:
-            raise self._refused("the file is empty (0 bytes); send it again, with at least its header")
+            least = "at least its header" if file.header else "one empty line where there is no record"
+            raise self._refused(f"the file is empty (0 bytes); send it again, with {least}")
         if path.stat().st_size > file.max_bytes:
             raise self._refused(f"it is larger than {_size(file.max_bytes)}; {_MORE}")
         try:
@@ -117,6 +118,10 @@ class Reading:
 
     def _refused(self, reason: str) -> FileRefused:
         return FileRefused(f"{self._name}: {reason}.")
+
+    @property
+    def _other_number(self) -> str:
+        return f"a record has another number of values than {'the header' if self._file.header else 'source.yml declares columns'}"
 
     def _working_copy(self, suffix: str) -> Path:
         self._copy = self._scratch / f"normalised-{next(_COPIES)}.{suffix}"
@@ -170,14 +175,18 @@ class Reading:
             raise self._refused(f"it has {len(header)} columns, more than {MAX_COLUMNS}; send the declared ones")
         declared = dict.fromkeys(self._file.columns)
         times = Counter(header)
-        doubled = [name for name in times if times[name] > 1]
+        alike = Counter(name.lower() if self._file.format == "csv" else name for name in header)  # a CSV is read by names of SQL
+        doubled = [name for name in times if alike[name.lower() if self._file.format == "csv" else name] > 1]
         missing = [name for name in declared if name not in times]
         extra = [number for number, name in enumerate(header, start=1) if name not in declared]
         is_header = 2 * len(missing) <= len(declared)
         if doubled:
             raise self._refused(f"the header names {_told(doubled, is_header)} twice; give every column one name")
         if missing:
-            hint = "" if is_header else "; its first record does not look like a header"
+            spelled = {name.strip().lower() for name in header}
+            hint = ", but for case or blanks" if all(name.lower() in spelled for name in missing) else ""
+            if not hint and not is_header:
+                hint = "; its first record does not look like a header (header: false in source.yml, if it has none)"
             if len(header) == 1 and any(mark in header[0] for mark in ";\t|"):
                 hint = "; it looks separated by another character than source.yml declares (delimiter)"
             shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
@@ -213,15 +222,15 @@ class Reading:
         if quotes % 2:
             raise self._refused("a quote is opened and never closed, so records cannot be told apart; send it again")
         header = self._header(first)
-        self._check_header(header)
         plain_encoding = self._file.encoding.lower().replace("_", "-") in ("utf-8", "utf8") and not _has_bom(path)
         # DuckDB drops what follows a quote that a stray one inside a value hides from the count above; the csv module tells.
-        regular = quotes == 0 and cr == 0 and (crlf == 0 or lf == 0)
+        # Of a single column it takes an empty line for a record, which is none.
+        regular = quotes == 0 and cr == 0 and (crlf == 0 or lf == 0) and len(header) > 1
         readable = path if plain_encoding and regular else self._normalised(path, header)
         columns = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in header)
         compression = "gzip" if readable.suffix == ".gz" else "none"
         scan = (
-            f"read_csv({quoted(str(readable))}, auto_detect=false, header=true, columns={{{columns}}}, "
+            f"read_csv({quoted(str(readable))}, auto_detect=false, header={str(self._file.header).lower()}, columns={{{columns}}}, "
             f"delim={quoted(self._file.delimiter)}, "
             f"quote='\"', escape='\"', strict_mode=true, null_padding=false, ignore_errors=false, parallel=false, "
             f"max_line_size={MAX_RECORD}, compression={quoted(compression)}, nullstr='')"
@@ -230,19 +239,31 @@ class Reading:
         select = f"select {names}, {quoted(label)} as _file, row_number() over () as _row from {scan}"
         rows = self._count(scan)
         # DuckDB takes a delimiter at the end of a record for none, so a value too many that is empty moves those before it by a column.
-        if readable is path and delimiters != (len(header) - 1) * (rows + 1):
-            raise self._refused(f"{_OTHER_NUMBER}; {_CUT}")
+        if readable is path and delimiters != (len(header) - 1) * (rows + self._file.header):
+            raise self._refused(f"{self._other_number}; {_CUT}")
         return select, rows
 
     def _header(self, first: str) -> list[str]:
-        """The first record, from the beginning of the file's text."""
+        """The names of the columns in their order: the first record, from the beginning of the file's text, or those that are declared."""
         lines = _split(first[: MAX_HEADER + 1])
-        if len(lines[0] if lines else "") > MAX_HEADER:
+        too_long = len(lines[0] if lines else "") > MAX_HEADER
+        if too_long and self._file.header:
             raise self._refused(f"its header is longer than {_size(MAX_HEADER)}; send the declared columns, and their names first")
         try:
-            return next(csv.reader(iter(lines), delimiter=self._file.delimiter, strict=True), [])
+            record = [] if too_long else next(csv.reader(iter(lines), delimiter=self._file.delimiter, strict=True), [])
         except csv.Error as error:
-            raise self._refused(f"its header cannot be read ({error})") from None
+            if self._file.header:
+                raise self._refused(f"its header cannot be read ({error})") from None
+            record = []  # cut off where the header must have ended; the records are proved one by one
+        if self._file.header:
+            self._check_header(record)
+            return record
+        spelled = {name.strip().lower() for name in record}
+        if 2 * sum(name.lower() in spelled for name in self._file.columns) > len(self._file.columns):
+            raise self._refused(
+                "its first record holds the names of the columns, but source.yml says that it has no header; remove header: false there"
+            )
+        return list(self._file.columns)
 
     def _normalised(self, path: Path, header: list[str]) -> Path:
         """A UTF-8 copy with one kind of line end and every value quoted; the csv module tells ends of records from line breaks inside quotes."""
@@ -257,11 +278,11 @@ class Reading:
                     if not record:
                         continue
                     if len(record) != len(header):
-                        raise self._refused(f"{_OTHER_NUMBER}, near line {records.line_num}; {_CUT}")
+                        raise self._refused(f"{self._other_number}, near line {records.line_num}; {_CUT}")
                     for at, value in enumerate(record):
                         if _BREAK.search(value) and _swallows(value, at, delimiter, len(header)):
                             raise self._refused(
-                                f"a value of record {number} holds whole records, so a quote was opened and closed records later; "
+                                f"a value of record {number + (not self._file.header)} holds whole records, so a quote was opened and closed records later; "
                                 f"send it again, with quotes inside values doubled"
                             )
                     if sum(map(len, record)) > MAX_RECORD:
@@ -356,13 +377,12 @@ class Reading:
         try:
             row = self._connection.execute(f"select count(*) from (select columns(*) from {scan})").fetchone()
         except duckdb.Error as error:
-            raise self._refused(_malformed(error)) from None
+            raise self._refused(_malformed(error, self._other_number)) from None
         assert row is not None
         return int(row[0])
 
 
 _LONG_RECORD = f"a record is longer than {MAX_RECORD >> 20} MiB"
-_OTHER_NUMBER = "a record has another number of values than the header"
 _CUT = "it was cut or damaged, send it again"
 _MORE = "if a delivery may be that large, raise its max_bytes in source.yml"
 _BOMB = f"it unpacks to more than {MAX_RATIO} times its size, as no delivery does; ask the sender what it is"
@@ -436,8 +456,8 @@ def _parquet_text(name: str, sql_type: str) -> str:
     return f"cast({column} as varchar)"
 
 
-def _malformed(error: duckdb.Error) -> str:
-    """The parser's complaint without the values it quotes."""
+def _malformed(error: duckdb.Error, other_number: str = "") -> str:
+    """The parser's complaint without the values it quotes; `other_number` says it of a record that is longer or shorter than others."""
     text = str(error)
     line = re.search(r"\bline:? (\d+)", text, re.IGNORECASE)
     if isinstance(error, duckdb.OutOfMemoryException):
@@ -445,7 +465,7 @@ def _malformed(error: duckdb.Error) -> str:
     known = {
         "Maximum line size": _LONG_RECORD,
         "maximum_object_size": _LONG_RECORD,
-        "Expected Number of Columns": _OTHER_NUMBER,
+        "Expected Number of Columns": other_number,
         "unterminated quote": "a quote is opened and never closed",
         "JSON": "a line is not a JSON object",
         "arquet": "it is not a whole Parquet file",

@@ -31,6 +31,13 @@ PLAIN_NAME = re.compile(r"[\w][\w.\- ]*")
 UNFINISHED = re.compile(
     r"\..*|.*(~|\.(tmp|temp|part|partial|filepart|crdownload|download|inprogress|swp|bak|backup|old|orig|save))(\.gz)?", re.I
 )
+KIND_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# What conform's own tables are called where mappings read files by name.
+TAKEN = frozenset(
+    ("accounting", "aside", "changed", "erased_records", "erased_values", "found", "judged", "kept", "kinds", "known", "mapped", "named",
+     "night_hash", "nights", "profiles", "rates", "repeated", "stops", "verdicts", "winner")
+)  # fmt: skip
+LINEAGE = ("_file", "_row", "_night")  # what a record has beside its columns
 LONGEST_NAME = 200  # bytes; what lies beside a landed file has a longer one, and 255 is what file systems take
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -97,6 +104,7 @@ class File(BaseModel):
     format: Literal["csv", "jsonl", "parquet"] = "csv"
     encoding: str = "utf-8"
     delimiter: str = Field(default=",", min_length=1, max_length=1)
+    header: bool = True  # of a CSV; without one the columns are the declared ones in their order
     extra_columns: Literal["refuse", "keep"] = "refuse"
     sidecar: Literal["optional", "required"] = "optional"
     max_bytes: int = Field(default=16 << 30, gt=0)  # of one file, unpacked
@@ -105,13 +113,18 @@ class File(BaseModel):
     def _inside_the_root(self) -> File:
         if Path(self.path).is_absolute() or ".." in Path(self.path).parts:
             raise ValueError(f"path {self.path!r} must stay inside the source's root")
-        twice = sorted({name for name in self.columns if self.columns.count(name) > 1})
+        spelled = [name.lower() for name in self.columns]  # a name in SQL has no case
+        twice = sorted({name for name in self.columns if spelled.count(name.lower()) > 1})
         if twice:
-            raise ValueError(f"columns names {', '.join(twice)} twice")
-        meaningless = {"csv": (), "jsonl": ("delimiter",), "parquet": ("delimiter", "encoding")}[self.format]
+            raise ValueError(f"columns names {', '.join(twice)} twice" + ("" if len(twice) < 2 else ", in other case"))
+        if taken := [name for name in self.columns if not name or name.lower() in LINEAGE]:
+            raise ValueError(f"columns names {taken[0]!r}, which every record has of its own ({', '.join(LINEAGE)}) or is no name")
+        meaningless = {"csv": (), "jsonl": ("delimiter", "header"), "parquet": ("delimiter", "header", "encoding")}[self.format]
         for name in meaningless:
             if name in self.model_fields_set:
                 raise ValueError(f"{name} says nothing about a {self.format} file; leave it out")
+        if not self.header and self.extra_columns == "keep":
+            raise ValueError("extra_columns: keep says nothing about a file without a header; declare every column")
         try:
             "".encode(self.encoding)
         except LookupError:
@@ -207,6 +220,18 @@ class Source(BaseModel):
             raise ValueError("rates must be of other currencies than the source's, one per currency and day")
         return self
 
+    @field_validator("files")
+    @classmethod
+    def _names_to_read_by(cls, files: dict[str, File]) -> dict[str, File]:
+        for name in files:
+            if not KIND_NAME.fullmatch(name):
+                raise ValueError(f"{name[:80]!r} is no name that a mapping can read; use letters, digits and _")
+            if name.lower() in TAKEN:
+                raise ValueError(f"{name} is the name of a table of ours; call the file otherwise")
+            if [other.lower() for other in files].count(name.lower()) > 1:
+                raise ValueError(f"{name} stands twice, in other case; a name in SQL has no case")
+        return files
+
     @field_validator("nothing")
     @classmethod
     def _lower_case(cls, words: tuple[str, ...]) -> tuple[str, ...]:
@@ -219,7 +244,15 @@ class Source(BaseModel):
         return self
 
     def mapping_sql(self, table: str) -> str:
-        return (self.folder / f"{table}.sql").read_text(encoding="utf-8")
+        """The text of a table's mapping.
+
+        Raises:
+            UserOpsError: it is not UTF-8.
+        """
+        try:
+            return (self.folder / f"{table}.sql").read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise UserOpsError(f"{self.name}/{table}.sql is not UTF-8; save it as UTF-8.") from None
 
     def is_quiet(self, night: date) -> bool:
         """True when nobody expects a file of this night."""
@@ -251,12 +284,20 @@ class Source(BaseModel):
         """What lies where one kind's files of a night are looked for, but is still being written, or put aside, by its name."""
         return [path for path in self._matches(file, night) if _is_unfinished(path, file)]
 
-    def _matches(self, file: File, night: date) -> list[Path]:
+    def drops(self) -> Path:
+        """The folder that the source's files are looked for in.
+
+        Raises:
+            UserOpsError: it is not known, or does not exist.
+        """
         root = self.root.folder()
         if not root.is_dir():
             how = f"set {self.root.env} to the folder" if self.root.env else "put the files there"
             raise UserOpsError(f"Source {self.name}: its folder of files does not exist; {how}.")
-        return sorted(root.glob(file.path.replace("{night}", night.isoformat())))
+        return root
+
+    def _matches(self, file: File, night: date) -> list[Path]:
+        return sorted(self.drops().glob(file.path.replace("{night}", night.isoformat())))
 
     def config_hash(self) -> str:
         """Changes when source.yml or a mapping changes."""
@@ -311,6 +352,8 @@ def load_source(name_or_folder: str) -> Source:
         if not isinstance(document, dict):
             raise UserOpsError(f"{folder.name}/source.yml must be keys with values; see README.md of another source.")
         source = Source(**{"name": folder.name, **document, "folder": folder.resolve()})
+    except UnicodeDecodeError:
+        raise UserOpsError(f"{folder.name}/source.yml is not UTF-8; save it as UTF-8.") from None
     except yaml.YAMLError as error:
         raise UserOpsError(f"{folder.name}/source.yml is not readable YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:

@@ -57,6 +57,7 @@ def _landing_asset(shop: Shop, source: Source) -> dg.AssetsDefinition:
         begun = time.perf_counter()
         if config.accept_changed:
             needs_warrant(context, shop.home, "--accept-changed")
+        shop.check()  # of every source, since the first to be landed may not be the one that is wrong
         import_ahead()
         outcomes = land(shop.home, source, shop.nights(context), accept_changed=config.accept_changed, progress=context.log.info)
         counts = {

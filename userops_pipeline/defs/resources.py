@@ -19,6 +19,7 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from userops_pipeline.core import warrant
+from userops_pipeline.core.binding import bind
 from userops_pipeline.core.home import Home, UserOpsError
 from userops_pipeline.core.landing import nights_between
 from userops_pipeline.core.nights import config_hash, conformed_nights
@@ -65,6 +66,16 @@ class Shop:
         """`USEROPS_HOME` and `USEROPS_SOURCE` (names or folders, comma-separated; complete_journey where unset)."""
         names = (os.environ.get("USEROPS_SOURCE") or "complete_journey").split(",")
         return cls(Home.from_environment(), tuple(load_source(name.strip()) for name in names))
+
+    def check(self) -> None:
+        """All that can be told of the sources before a file of any of them is touched.
+
+        Raises:
+            UserOpsError: a folder of files does not exist, or a mapping does not fit its files and the contract.
+        """
+        for source in self.sources:
+            source.drops()
+            bind(source)
 
     @property
     def first_night(self) -> date:
