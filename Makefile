@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test ui check check-spark format bench soak contract lock clean
+.PHONY: help setup run demo test ui check check-spark check-duckdb format bench soak contract lock outdated clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -51,6 +51,13 @@ $(VENV)/.spark: requirements/spark.txt requirements/lock.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/lock.txt -r requirements/spark.txt
 	@touch $@
 
+check-duckdb: setup $(VENV)/.duckdb-1.5.6 ## two releases of DuckDB build the shops (SHOP=sample_shop, demo_shop …), and every model is compared
+	$(BIN)/python -m tests.releases.check --other $(VENV)/.duckdb-1.5.6 $(if $(DEMO),--demo "$(DEMO)") $(SHOP)
+
+$(VENV)/.duckdb-%: requirements/duckdb-%.txt
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes --no-deps --upgrade --target $@ -r $<
+	@touch $@
+
 format: setup ## write the formats that `make check` asks for
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format --quiet .
@@ -61,8 +68,9 @@ bench: setup ## where a night's time goes, and our build beside other hands (SIZ
 	$(if $(SIZE),,$(BIN)/python -m tests.bench.value_fit)
 	$(BIN)/python -m tests.bench.scale $(or $(SIZE),S)
 
-soak: setup ## the long repetitions: 60 nights three ways, kills at every step
+soak: setup ## the long repetitions: 60 nights three ways, kills at every step, two releases of DuckDB
 	$(BIN)/python -m pytest -m soak
+	$(MAKE) --no-print-directory check-duckdb
 
 contract: setup ## write dbt's sources and staging YAML from the contract
 	$(BIN)/python -c "from userops_pipeline.core import contract, home; (home.DBT_PROJECT_DIR / 'models/staging/_contract.yml').write_text(contract.dbt_yaml(), encoding='utf-8')"
@@ -70,6 +78,10 @@ contract: setup ## write dbt's sources and staging YAML from the contract
 lock: ## pin the dependencies again (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra completejourney --extra dev --generate-hashes --no-header --no-emit-index-url --no-annotate --no-strip-extras -o requirements/lock.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra spark --constraint requirements/lock.txt --generate-hashes --no-header --no-emit-index-url --no-annotate --no-strip-extras $$(sed -nE 's/^([A-Za-z0-9_.-]+)(\[[^]]*\])?==.*/--no-emit-package \1/p' requirements/lock.txt) -o requirements/spark.txt
+	echo duckdb==1.5.6 | uv pip compile - --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements/duckdb-1.5.6.txt
+
+outdated: setup ## which packages have a newer release, and why each that is held back waits
+	$(BIN)/python requirements/outdated.py
 
 clean: ## remove what runs wrote, not the environment
 	rm -rf data/lake data/warehouse data/published data/exports data/dagster data/alerts.log data/demo data/demo_shop

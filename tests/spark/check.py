@@ -1,7 +1,7 @@
 """`make check-spark`: a shop built night by night by both engines through the whole flow, and every published table compared.
 
-The sample shop asks for every kind of build in minutes; `make check-spark SHOP=demo_shop` is the demo, 20,000 users × 120 nights with dirt. Here lives the order of nights and the comparison; the nights are the product's own commands. Add a step when a new kind of build must be equal.
-Must not know a table or a rule, nor repair a difference: equal means the same content hash in both manifests.
+The sample shop asks for every kind of build in minutes; `make check-spark SHOP=demo_shop` is the demo, 20,000 users × 120 nights with dirt. Here lives what only two engines can differ in; shops, steps and comparison are those of tests/whole_builds.py. Add here what the sample shop does not ask of a macro.
+Must not know a table or a rule, nor repair a difference.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
+from tests import whole_builds
 from userops_pipeline import cli
 from userops_pipeline.core import generations
 from userops_pipeline.core.engine import Engine
@@ -26,24 +25,6 @@ from userops_pipeline.core.home import PROJECT_DIR, Home
 
 ENGINES: tuple[Engine, Engine] = ("duckdb", "spark")
 JAVA = 17
-# What a step is called, its command, and how many nights a leg of it makes (nothing said: all at once).
-STEPS = {
-    # The nights of the 12th and 13th bring late rows and begin days earlier (the 6th, the 10th); the 14th brings none.
-    "sample_shop": (
-        ("everything up to the eve", ["backfill", "--to", "2026-03-11"], ""),
-        ("night 2026-03-12", ["nightly", "--date", "2026-03-12"], ""),
-        ("night 2026-03-13", ["nightly", "--date", "2026-03-13"], ""),
-        ("night 2026-03-14", ["nightly", "--date", "2026-03-14"], ""),
-        ("the same night from scratch, in legs of five nights", ["nightly", "--date", "2026-03-14", "--full-refresh"], "5"),
-    ),
-    # Every night of it brings rows of earlier nights.
-    "demo_shop": (
-        ("everything up to the eve", ["backfill", "--to", "2026-04-29"], ""),
-        ("night 2026-04-30", ["nightly", "--date", "2026-04-30"], ""),
-    ),
-}
-DEMO = ["simulate", "--users", "20000", "--days", "120", "--dirt", "0.01"]  # as in `make demo`
-
 # What the sample shop does not ask of the engine macros: one row, whose every column must read the same. Ties of rounding, texts with every
 # quote, a night that is another date in the shop's zone, the year the clock has before a first night.
 MACROS = """
@@ -76,20 +57,6 @@ inner join pairs using (name)
 """
 
 
-@dataclass(frozen=True)
-class Differing:
-    """A table that the engines published differently: rows of each, and the columns that hold the difference."""
-
-    table: str
-    rows: tuple[int | None, int | None]
-    columns: list[str]
-
-    def __str__(self) -> str:
-        return (
-            f"{self.table}: {self.rows[0]} rows by DuckDB, {self.rows[1]} by Spark; different in {', '.join(self.columns) or 'their types'}"
-        )
-
-
 def java_version() -> int | None:
     """The major version of the Java that Spark would find, None without one."""
     home = os.environ.get("JAVA_HOME")
@@ -99,30 +66,6 @@ def java_version() -> int | None:
     told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
     words = told.split('"')
     return int(words[1].split(".")[0]) if len(words) > 1 and words[1].split(".")[0].isdigit() else None
-
-
-def differing(left: generations.Generation, right: generations.Generation) -> list[Differing]:
-    """Every table whose content hash is not the same in both generations, or that only one has."""
-    hashes = left.manifest.content_hashes(), right.manifest.content_hashes()
-    found = []
-    for table in sorted(hashes[0].keys() | hashes[1].keys()):
-        if hashes[0].get(table) == hashes[1].get(table):
-            continue
-        files = [generation.manifest.files.get(f"{table}.parquet") for generation in (left, right)]
-        columns = _columns(left.path / f"{table}.parquet", right.path / f"{table}.parquet") if all(files) else []
-        found.append(Differing(table, (files[0].rows if files[0] else None, files[1].rows if files[1] else None), columns))
-    return found
-
-
-def _columns(left: Path, right: Path) -> list[str]:
-    """Columns whose values, as a bag, are not the same."""
-    with duckdb.connect() as connection:
-        names = [row[0] for row in connection.execute(f"describe select * from read_parquet('{left}')").fetchall()]
-        listed = ", ".join(f"sum(hash(columns.{name}))" for name in names)
-        first, second = (
-            connection.execute(f"select {listed} from read_parquet('{path}') as columns").fetchone() or () for path in (left, right)
-        )
-    return [name for name, one, other in zip(names, first, second, strict=True) if one != other]
 
 
 def _run(engine: Engine, home: Home, shop: str, arguments: list[str]) -> tuple[generations.Generation, float]:
@@ -144,33 +87,26 @@ def main() -> int:
         return 2
     if "--java" in sys.argv:
         return 0
-    shop = next(iter(sys.argv[1:]), "sample_shop")
-    if shop not in STEPS:
-        print(f"There is no shop {shop!r} to build; there are {' and '.join(STEPS)}.")
+    shop, shops = next(iter(sys.argv[1:]), whole_builds.SAMPLE), (whole_builds.SAMPLE, whole_builds.DEMO)
+    if shop not in shops:
+        print(f"There is no shop {shop!r} to build; there are {' and '.join(shops)}.")
         return 2
     os.environ["SPARK_CONF_DIR"] = str(PROJECT_DIR / "tests" / "spark" / "conf" / shop)
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     failed = 0
     with tempfile.TemporaryDirectory(prefix="userops-spark-") as folder:
         homes = {engine: Home(Path(folder) / engine) for engine in ENGINES}
-        if shop == "demo_shop":
-            os.environ["USEROPS_DEMO_SHOP"] = str(Path(folder) / shop)
-            cli.main.main([*DEMO, "--out", os.environ["USEROPS_DEMO_SHOP"]], standalone_mode=False)
-        for name, arguments, nights_at_once in STEPS[shop]:
-            print(f"— {name}", flush=True)
-            os.environ["USEROPS_NIGHTS_AT_ONCE"] = nights_at_once
-            (left, left_seconds), (right, right_seconds) = (_run(engine, homes[engine], shop, arguments) for engine in ENGINES)
-            different = differing(left, right)
-            tables = len(left.manifest.content_hashes())
-            print(
-                f"  {tables - len(different)} of {tables} published tables are equal "
-                f"(since {right.manifest.window_from}; DuckDB {left_seconds:.0f} s, Spark {right_seconds:.0f} s)",
-                flush=True,
-            )
-            for difference in different:
-                print(f"  ✗ {difference}", flush=True)
-            failed += len(different)
-        failed += _macros(homes) + _unit_tests(homes["spark"])
+        if shop == whole_builds.DEMO:
+            whole_builds.simulate(Path(folder) / shop)
+        for step in whole_builds.steps_of(shop):
+            print(f"— {step.name}", flush=True)
+            os.environ["USEROPS_NIGHTS_AT_ONCE"] = step.nights_at_once
+            (left, left_seconds), (right, right_seconds) = (_run(engine, homes[engine], shop, step.command) for engine in ENGINES)
+            failed += whole_builds.told(left, right, {"DuckDB": f"{left_seconds:.0f} s", "Spark": f"{right_seconds:.0f} s"})
+        failed += _macros(homes)
+        passed, units = whole_builds.unit_tests(homes["spark"])
+        print(f"— unit tests on Spark\n  {passed} of {units} pass", flush=True)
+        failed += units - passed + (not units)
         used = resource.getrusage(resource.RUSAGE_SELF)
     print("equal" if not failed else f"{failed} differences", f"(this process used {used.ru_utime + used.ru_stime:.0f} s of CPU)")
     return 1 if failed else 0
@@ -194,16 +130,6 @@ def _macros(homes: dict[Engine, Home]) -> int:
     for name in different:
         print(f"  ✗ {name}: {answers[0][name]} by DuckDB, {answers[1][name]} by Spark")
     return len(different)
-
-
-def _unit_tests(home: Home) -> int:
-    """dbt's unit tests on Spark; the nightly build leaves them out."""
-    from userops_pipeline.defs import transform
-
-    outcome = transform.invoke(home, ["--quiet", "test", "--select", "test_type:unit"])
-    verdicts = [str(result.status) for result in outcome.result.results] if outcome.result else []
-    print(f"— unit tests on Spark\n  {verdicts.count('pass')} of {len(verdicts)} pass", flush=True)
-    return len(verdicts) - verdicts.count("pass") + (not verdicts)
 
 
 if __name__ == "__main__":
