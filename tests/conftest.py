@@ -1,11 +1,12 @@
 """How the tests are handed out to processes: what shares the shops of the flow to one, from the start, every other file to whoever is free.
 
-Here lives the order only; add here when a folder shares something too dear to build twice.
+Here live the order and the state a process is in when a test begins; add here when a folder shares something too dear to build twice.
 Must not hold a fixture: what tests share lives in their own folder.
 """
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import pytest
@@ -25,6 +26,13 @@ class OneProcessForTheFlow(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
         return "flow" if "/flow/" in file and not file.endswith(REAL_DATA) else file
+
+
+def pytest_runtest_setup() -> None:
+    """What a test starts hears SIGTERM as if a shell had started it. A run of Dagster in this process leaves SIGTERM as SIGINT is, which is
+    ignored where pytest runs in the background; and what is ignored stays so in every process started from here."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessForTheFlow:
