@@ -217,6 +217,8 @@ def summary() -> None:
         ["table", "in", "kept", "quarantined", "duplicates"],
         [(row.table, *(f"{n:,}" for n in (row.rows_in, row.kept, row.quarantined, row.duplicates))) for row in found.loads],
     )
+    for kind, nights in found.without_file.items():
+        out.print(f"[yellow]![/] no file of {kind} for {nights}: there it looks as if nothing had happened\n", soft_wrap=True)
     out.print(
         f"tables      {_near(home.published / 'userops.duckdb')}   (dictionary: {_near(home.published / 'current' / 'dictionary.html')})"
     )

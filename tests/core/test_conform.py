@@ -354,6 +354,32 @@ def test_a_wrong_mapping_is_told_with_its_file_and_writes_nothing(shop: Any, sql
     assert not list(shop.home.raw.glob("orders/arrived_on=2026*"))
 
 
+def test_a_time_after_the_night_an_archives_row_counts_for_is_told_with_what_helps(new_shop: Callable) -> None:
+    """Orders are paid days after they are placed; what the sentence says is then done, and nothing is set aside."""
+    columns = "order_id,placed,paid,amount\n"
+    mapping = "select order_id, placed as ordered_at, paid as paid_at, 'paid' as status, amount, 'CNY' as currency, _file, _row, {} as _night from orders"
+    shop = new_shop(
+        files={"orders": {"path": "orders.csv", "columns": columns.strip().split(",")}},
+        tables={"orders": {"each": "orders"}},
+        mappings={"orders": mapping.format("night(placed)")},
+    )
+    rows = ["o1,2026-03-01 10:00:00,2026-03-02 10:00:00,5", "o2,2026-03-01 10:00:00,,5", "o3,2026-03-02 10:00:00,2026-03-04 01:00:00,5"]
+    shop.drop(".", "orders.csv", columns + "\n".join(rows) + "\n")
+    shop.run(*NIGHTS)
+    ((_, column, reason), again) = shop.aside()
+    assert (column, again[2]) == ("paid_at", reason)
+    assert reason.startswith("lies after the night its row counts for; in the mapping, let _night be that of the row's latest time: ")
+    advice = reason.rpartition(": ")[2]
+    shop.map("orders", mapping.format(advice.replace("(a, b)", "(placed, paid)")))
+    shop.conform(*NIGHTS)
+    assert shop.aside() == []
+    assert shop.ask("select order_id, arrived_on::varchar from {orders} order by 1") == [
+        ("o1", NIGHTS[1]),
+        ("o2", NIGHTS[0]),
+        ("o3", NIGHTS[3]),
+    ]
+
+
 def test_phone_and_email_of_a_mapping_are_those_of_users(new_shop: Callable) -> None:
     columns = ["user_id", "phone", "email"]
     shop = new_shop(

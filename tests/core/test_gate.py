@@ -102,6 +102,10 @@ def test_good_nights_and_a_quiet_one_pass_and_every_kind_of_bad_case_is_caught(t
     }
     assert failed(bad, "warning") == set()
     assert {f"{result.table}.{result.name}" for result in bad if result.waived} == {"orders.key_is_unique"}, "what passes needs no waiver"
+    details = {result.name: result.detail for result in bad}
+    assert details["volume_is_usual"] == f"{TONIGHT}: 2 rows, usually 60"
+    assert details["quarantine_is_small"] == "amount not a plain decimal number (1234.50): 1 rows"
+    assert details["shop_files_are_fresh"] == f"users: {TONIGHT}"
     counts = {result.name: (result.rows, result.unexpected) for result in bad if result.table == "orders" and not result.passed}
     assert counts["key_is_unique"] == (7, 2)
     assert counts["currency_is_there"] == (7, 1)
@@ -145,6 +149,62 @@ def test_each_of_two_sources_is_held_to_its_own_tolerances(new_shop: Any) -> Non
     assert failed(results) == {"deliveries.shop_columns_are_usual"}
     (unusual,) = (result for result in results if not result.passed)
     assert unusual.detail == f"{after} orders.amount: a median of 500, usually 5 (20 nights)"
+
+
+def test_a_night_whose_file_never_came_is_held_until_it_is_let_pass_and_told_in_a_longer_history(new_shop: Any) -> None:
+    """Also when the next night's file has come; the bad volume of an earlier night likewise."""
+    shop = new_shop()
+    lost, few = NIGHTS[16], NIGHTS[17]
+    for night in NIGHTS:
+        shop.drop(str(night), "users.csv", USER_HEAD)
+        rows = "".join(f"{night}-{i},,{night} 10:00:00,5.00,CNY,paid\n" for i in range(3 if night == few else 60))
+        if night != lost:
+            shop.drop(str(night), "orders.csv", HEAD + rows)
+    shop.run(*map(str, NIGHTS))
+    unproven = NIGHTS[15:]
+    results = run_gate(shop.home, [shop.source], unproven, TONIGHT)
+    assert failed(results) == {"deliveries.shop_files_are_fresh", "orders.volume_is_usual"}
+    details = {result.name: result.detail for result in results}
+    assert details["shop_files_are_fresh"] == f"orders: {lost}"
+    assert details["volume_is_usual"] == f"{few}: 3 rows, usually 60", "the night without a file is told as that"
+    assert failed(run_gate(shop.home, [shop.source], [TONIGHT], TONIGHT)) == set(), "what was published with them is let pass"
+
+    # the same as the beginning of a longer history that is loaded at once
+    later = [NIGHTS[-1] + timedelta(days=number) for number in range(1, 12)]
+    for night in later:
+        shop.drop(str(night), "users.csv", USER_HEAD)
+        shop.drop(str(night), "orders.csv", HEAD + "".join(f"{night}-{i},,{night} 10:00:00,5.00,CNY,paid\n" for i in range(60)))
+    shop.run(*map(str, later))
+    said: list[str] = []
+    results = run_gate(shop.home, [shop.source], [*NIGHTS, *later], later[-1], progress=said.append)
+    assert failed(results) == set()
+    assert f"orders of shop: {few}: 3 rows, usually 60" in said
+    # one night may be late, so it is not expected yet when the next one has come
+    shop.document["gate"] = {"fresh_days": 1}
+    shop.configure()
+    assert "deliveries.shop_files_are_fresh" not in failed(run_gate(shop.home, [shop.source], unproven, TONIGHT))
+
+
+def test_an_archive_is_not_held_for_the_nights_where_it_was_cut(new_shop: Any) -> None:
+    """Its first and last night are partial; another night of few rows, or one after its end, is told."""
+    shop = new_shop(
+        last_night=str(TONIGHT),
+        files={"orders": {"path": "orders.csv", "columns": HEAD.strip().split(",")}},
+        tables={"orders": {"each": "orders"}},
+        mappings={"orders": 'select order_id, user_id, "at" as ordered_at, status, amount, currency, _file, _row, night("at") as _night from orders'},
+    )  # fmt: skip
+    sizes = {night: 2 if night in (NIGHTS[0], NIGHTS[-1]) else 60 for night in NIGHTS}
+
+    def held(sizes: dict[date, int]) -> dict[str, str]:
+        rows = "".join(f"{night}-{i},,{night} 10:00:00,5.00,CNY,paid\n" for night, size in sizes.items() for i in range(size))
+        shop.drop(".", "orders.csv", HEAD + rows)
+        shop.land(*map(str, NIGHTS), accept_changed=True)
+        shop.conform(*map(str, NIGHTS))
+        return {result.name: result.detail for result in run_gate(shop.home, [shop.source], NIGHTS, TONIGHT) if not result.passed}
+
+    assert held(sizes) == {}
+    assert held(sizes | {NIGHTS[-2]: 2}) == {"volume_is_usual": f"{NIGHTS[-2]}: 2 rows, usually 60"}
+    assert held(sizes | {NIGHTS[-1]: 0}) == {"volume_is_usual": f"{TONIGHT}: 0 rows, usually 60"}
 
 
 def test_every_kind_of_expectation_is_among_those_shown_a_bad_case() -> None:

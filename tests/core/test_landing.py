@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from userops_pipeline.core.home import UserOpsError, sha256_of
-from userops_pipeline.core.landing import manifests, refused
+from userops_pipeline.core.landing import manifests, nights_without, refused, stretches
 
 NIGHT = "2026-03-02"
 GOOD = "order_id,user_id,at,amount,currency,status\no1,u1,2026-03-02 10:00:00,1.00,CNY,paid\n"
@@ -184,3 +184,33 @@ def test_the_file_of_another_night_is_not_taken_for_tonights(shop: Any) -> None:
     (taken,) = shop.land("2026-03-05", accept_changed=True)
     assert (taken.outcome, list(refused(shop.home))) == ("landed", [])
     assert [entry.outcome for entry in shop.land("2026-03-05")] == ["seen"]
+
+
+def test_nights_without_a_file_are_named_by_kind_but_for_quiet_ones_and_what_may_be_late(shop: Any) -> None:
+    days = {number: date(2026, 3, number) for number in range(1, 15)}
+    shop.document["quiet"] = {"weekdays": ["sunday"], "dates": [days[4]]}  # the 1st and the 8th are Sundays
+    shop.configure()
+    for number in (3, 6, 10, 11):
+        shop.drop(str(days[number]), "orders.csv", GOOD.replace("o1", f"o{number}"))
+    shop.land(*map(str, days.values()))
+    lacking = nights_without(shop.home, shop.source, "orders", days[13])
+    assert lacking == [days[number] for number in (2, 5, 7, 9, 12, 13)]
+    assert stretches(lacking) == "2026-03-02, 2026-03-05, 2026-03-07, 2026-03-09, 2026-03-12 to 2026-03-13 (6 nights)"
+    assert stretches(lacking[:1]) == "2026-03-02"
+    assert nights_without(shop.home, shop.source, "orders", days[6]) == [days[2], days[5]]
+    assert len(nights_without(shop.home, shop.source, "users", days[13])) == 10, "no file of it came at all"
+    shop.document["gate"] = {"fresh_days": 1}
+    shop.configure()
+    assert nights_without(shop.home, shop.source, "orders", days[13]) == [days[9], days[13]], "the second night in a row without one"
+
+
+def test_before_the_first_daily_file_an_archive_has_the_nights(new_shop: Callable) -> None:
+    columns = GOOD.splitlines()[0].split(",")
+    both = "(select * from old union all select * from orders)"
+    mapping = f'select order_id, user_id, "at" as ordered_at, status, amount, currency, _file, _row, night("at") as _night from {both}'
+    files = {"old": {"path": "old.csv", "columns": columns}, "orders": {"path": "{night}/orders.csv", "columns": columns}}
+    shop = new_shop(files=files, tables={"orders": {}}, mappings={"orders": mapping})
+    shop.drop("2026-03-05", "orders.csv", GOOD)
+    shop.land("2026-03-05")
+    assert nights_without(shop.home, shop.source, "orders", date(2026, 3, 7)) == [date(2026, 3, 6), date(2026, 3, 7)]
+    assert nights_without(shop.home, shop.source, "old", date(2026, 3, 7)) == []

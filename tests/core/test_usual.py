@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from userops_pipeline.core import contract
-from userops_pipeline.core.usual import MEASURES, Deviation, Profile, deviations, profile
+from userops_pipeline.core.usual import MEASURES, Deviation, Profile, deviations, profile, volumes
 
 FIRST = date(2026, 3, 1)
 TONIGHT = FIRST + timedelta(days=28)
@@ -132,3 +132,51 @@ def test_without_a_usual_nothing_is_told(lacking: Callable[[Profile], bool]) -> 
     if len(few) == len(entries):
         few = [Profile(entry.source, entry.table, entry.column, entry.night, 49, entry.measures) for entry in entries]
     assert deviations(few, TONIGHT) == []
+
+
+# -- how many rows -----------------------------------------------------------------------------------------------------
+
+BOUNDS = (0.2, 5.0)
+
+
+def counted(rows: Callable[[date], int], *, nights: int = 120) -> dict[date, int]:
+    return {night: rows(night) for night in (FIRST + timedelta(days=number) for number in range(nights))}
+
+
+def test_a_night_of_few_or_many_rows_is_told_with_its_count_and_the_median() -> None:
+    counts = counted(lambda _: 60)
+    few, many, none, edge = (FIRST + timedelta(days=number) for number in (40, 50, 60, 70))
+    counts |= {few: 11, many: 301, none: 0, edge: 12}
+    assert [entry.sentence for entry in volumes(counts, counts, BOUNDS)] == [
+        f"{few}: 11 rows, usually 60",
+        f"{many}: 301 rows, usually 60",
+        f"{none}: 0 rows, usually 60",
+    ]
+
+
+def test_a_night_that_is_not_there_or_has_no_usual_is_not_told() -> None:
+    assert volumes(counted(lambda _: 49), [FIRST + timedelta(days=40)], BOUNDS) == [], "49 rows are no usual volume"
+    counts = counted(lambda _: 60, nights=14) | {FIRST + timedelta(days=14): 0}
+    assert volumes(counts, [FIRST + timedelta(days=13)], BOUNDS) == []
+    assert [entry.rows for entry in volumes(counts, [FIRST + timedelta(days=14)], BOUNDS)] == [0], "fourteen nights are a usual"
+    assert volumes(counts, [FIRST + timedelta(days=15)], BOUNDS) == [], "a quiet night is not among the counts"
+
+
+def test_growth_weekends_and_a_weekly_sale_are_usual() -> None:
+    """A shop that grows tenfold in a year, rests on Sundays, and sells six times as much on Fridays."""
+
+    def rows(night: date) -> int:
+        grown = 80 * 10 ** ((night - FIRST).days / 365)
+        return round(grown * {4: 6, 5: 0.5, 6: 0.05}.get(night.weekday(), 1))
+
+    counts = counted(rows, nights=365)
+    assert volumes(counts, counts, BOUNDS) == []
+    friday = next(night for night in counts if night.weekday() == 4 and (night - FIRST).days > 100)
+    assert [entry.night for entry in volumes(counts | {friday: 0}, [friday], BOUNDS)] == [friday], "but nothing on a Friday is not"
+
+
+def test_the_weeks_after_a_lost_night_are_judged_as_before() -> None:
+    counts = counted(lambda _: 60)
+    lost = [FIRST + timedelta(days=number) for number in (40, 47)]
+    counts |= dict.fromkeys(lost, 0)
+    assert [entry.night for entry in volumes(counts, counts, BOUNDS)] == lost

@@ -263,15 +263,19 @@ def _judge(connection: duckdb.DuckDBPyConnection, source: Source, table: Table) 
     # The first night brings whatever history the shop has, so nothing is late on it.
     late = f"_night > {date_literal(source.first_night)} and {identifier(table.at)} < _late_before" if table.at else "false"
     late_reason = f"{table.at}|late: arrived more than {table.lateness} nights after its date"
+    too_late = (
+        f"{table.at}|late: its _night is more than {table.lateness} nights after its date; in the mapping, leave out times that are later"
+    )
     connection.execute(
         f"""
         create temp table judged as
         select {_listed(_names(table))}, _file, _row, _version, case when _lasting then _version end as _stated, _night, _id, fault,
             case when fault is not null then json_object({record}) end as _record{other_reading}
         from (
-            select v.*, case {faults} {unprintable(table)} {row_faults} when {late} then {quoted(late_reason)} end as fault
+            select v.*, case {faults} {unprintable(table)} {row_faults}
+                when {late} and _of_archive then {quoted(too_late)} when {late} then {quoted(late_reason)} end as fault
             from (
-                select t._file, t._row, {version_key(source)} as _version, t._lasting, t._night, t._id, n.ends_at as _night_ends_at, n.late_before as _late_before, {values}, {texts}
+                select t._file, t._row, {version_key(source)} as _version, t._lasting, t._night, t._id, t._file not like '____-__-__/%' as _of_archive, n.ends_at as _night_ends_at, n.late_before as _late_before, {values}, {texts}
                 from mapped as t
                 join (select night, utc(night + 1) as ends_at, utc(night - {table.lateness}) as late_before from nights) as n
                     on t._night = n.night

@@ -83,6 +83,11 @@ def _published(home: Home) -> _Seen:
     if current is None:
         yield "error", "Nothing is published yet; run a night: `userops nightly --date D`, or all of them: `userops backfill`."
         return
+    for kind, nights in current.manifest.extra.get(generations.WITHOUT_FILE, {}).items():
+        yield (
+            "warn",
+            f"What is published has no file of {kind} for {nights}; deliver it and run those nights again, or name them under quiet in source.yml.",
+        )
     landed = [date.fromisoformat(path.name) for path in home.landing.glob("*/*/2*")]
     conformed = [night.night for night in conformed_nights(home)]
     newest = max([*landed, *conformed], default=current.as_of)

@@ -27,6 +27,10 @@ ROUNDED_ID = r"\d+([.,]\d+)?[eE]\+\d+"
 CURRENCY = "[A-Z]{3}"
 VERSION_SHIFT = 4 * 10**31  # twice as much has no more digits than a decimal holds beside six of a fraction
 NO_RATE = "no rate"  # what `converted` makes of an amount it cannot convert
+# Of a row of an archive the mapping says the night, so it is the mapping that is to be mended.
+AFTER_ITS_NIGHT = (
+    "lies after the night its row counts for; in the mapping, let _night be that of the row's latest time: night(greatest(a, b))"
+)
 NO_EMAIL = "not an e-mail address"
 NO_PHONE = "not a phone number with country (E.164)"
 FALSE_WORDS = "'false', 'f', '0', 'no', 'n'"
@@ -75,7 +79,8 @@ def timestamp_sql(text: str, source: Source) -> str:
 
 
 def faults_of(column: Column) -> list[tuple[str, str]]:
-    """(condition, reason) pairs under which a value is refused, in order; over the typed value, its text beside it and `_night_ends_at`."""
+    """(condition, reason) pairs under which a value is refused, in order; over the typed value, its text beside it, `_night_ends_at`
+    and `_of_archive`."""
     value, text = identifier(column.name), identifier(text_name(column))
     unread = f"{text} is not null and {value} is null"
     faults: list[tuple[str, str]] = []
@@ -116,6 +121,7 @@ def faults_of(column: Column) -> list[tuple[str, str]]:
             unless(ISO_TIMESTAMP, "not an ISO 8601 time (2026-01-31 13:45:00)")
             faults.append((unread, "no such time"))
             faults.append((f"{value} < timestamp '{PLACEHOLDERS_BEFORE}'", f"a time before {PLACEHOLDERS_BEFORE} is a placeholder"))
+            faults.append((f"_of_archive and {value} >= _night_ends_at", AFTER_ITS_NIGHT))
             faults.append((f"{value} >= _night_ends_at", "lies after the night it arrived in"))
         case "date":
             unless(ISO_DATE + r"( 00:00:00)?", "not an ISO 8601 date (2026-01-31)")

@@ -21,12 +21,16 @@ import duckdb
 from userops_pipeline.core import contract, stops, usual
 from userops_pipeline.core.contract import Column, Table
 from userops_pipeline.core.home import Home
-from userops_pipeline.core.lake import accounting_scan, raw_scan
-from userops_pipeline.core.landing import nights_late, refused
+from userops_pipeline.core.lake import accounting_scan, quarantined, raw_scan
+from userops_pipeline.core.landing import manifests, nights_late, nights_without, refused, stretches
 from userops_pipeline.core.leaks import REMEDY, addresses_in, looks_like_address
+from userops_pipeline.core.mappings import files_read
 from userops_pipeline.core.reading import identifier, quoted
 from userops_pipeline.core.source import Source
-from userops_pipeline.core.usual import HISTORY_NIGHTS, REGULAR_NIGHTS, USUAL_ROWS
+from userops_pipeline.core.usual import HISTORY_NIGHTS
+
+REASONS_SHOWN = 3  # why most rows of a table are set aside
+UNUSUAL_SHOWN = 10  # nights that a sentence names
 
 Severity = Literal["error", "warning"]
 
@@ -133,8 +137,8 @@ def expectations(sources: Iterable[Source]) -> list[Expectation]:
             if table.at is not None:
                 found.append(
                     Expectation(name, f"{prefix}volume_is_usual",
-                                f"the night's rows are {low:g} to {high:g} times the median of the last {HISTORY_NIGHTS} nights",
-                                "ExpectColumnValuesToBeBetween", {"column": "volume_ratio", "min_value": low, "max_value": high},
+                                f"a night's rows are {low:g} to {high:g} times the median of the {HISTORY_NIGHTS} nights before it or of its weekday",
+                                "ExpectColumnValuesToBeInSet", {"column": "unusual_nights", "value_set": [0]},
                                 view=f"{name}_volume_of_{source.name}")
                 )  # fmt: skip
     if any("orders" in source.tables for source in sources):
@@ -148,7 +152,7 @@ def expectations(sources: Iterable[Source]) -> list[Expectation]:
                         {"column": "refused_files", "value_set": [0]}, view=f"{source.name}_deliveries")
         )  # fmt: skip
         found.append(
-            Expectation("deliveries", f"{source.name}_files_are_fresh", f"every file of {source.name} is at most {source.gate.fresh_days} nights late",
+            Expectation("deliveries", f"{source.name}_files_are_fresh", f"no night's file of {source.name} is more than {source.gate.fresh_days} nights late",
                         "ExpectColumnValuesToBeBetween", {"column": "nights_late", "min_value": 0, "max_value": source.gate.fresh_days},
                         view=f"{source.name}_deliveries")
         )  # fmt: skip
@@ -174,7 +178,11 @@ def run_gate(
     waived: frozenset[str] = frozenset(),
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[GateResult]:
-    """Check what arrived in `nights`; volume and freshness are judged for `as_of`. `waived` names `<table>.<expectation>` to let pass."""
+    """Check what arrived in `nights`, which nobody has let pass yet. `waived` names `<table>.<expectation>` to let pass.
+
+    Files, volume and columns are judged night by night; of a longer history that is loaded at once, only for its end: what is missing or
+    unusual before that is told to `progress` and holds nothing.
+    """
     with home.scratch("gate") as scratch:
         database = scratch / "gate.duckdb"
         said, details = _prepare(database, home, sources, nights, as_of)
@@ -193,7 +201,7 @@ def run_gate(
             rows,
             unexpected,
             waived=not passed and f"{expectation.table}.{expectation.name}" in waived,
-            detail=details.get(expectation.name, ""),
+            detail=details.get((expectation.table, expectation.name), ""),
         )
         for expectation, (passed, rows, unexpected) in zip(found, outcomes, strict=True)
     ]
@@ -202,13 +210,17 @@ def run_gate(
 # -- what is checked -----------------------------------------------------------------------------------------------
 
 
-def _prepare(database: Path, home: Home, sources: list[Source], nights: list[date], as_of: date) -> tuple[list[str], dict[str, str]]:
+# By table and name of an expectation, what it looked at in detail.
+Details = dict[tuple[str, str], str]
+
+
+def _prepare(database: Path, home: Home, sources: list[Source], nights: list[date], as_of: date) -> tuple[list[str], Details]:
     """One table per contract table with the nights' rows and what cannot be told from a single row; no personal column.
 
-    Gives a sentence for every column in which somebody's address was found, and by expectation what it looked at in detail.
+    Gives a sentence for every column in which somebody's address was found and for what is unusual in a longer history, and details.
     """
     said: list[str] = []
-    details: dict[str, str] = {}
+    details: Details = {}
     # Each of the nights that nobody has let pass yet; of a longer history being loaded, its end.
     judged = nights if len(nights) <= HISTORY_NIGHTS else [as_of]
     known = usual.noted(home, [source.name for source in sources], min(judged) - timedelta(days=HISTORY_NIGHTS), as_of)
@@ -222,24 +234,36 @@ def _prepare(database: Path, home: Home, sources: list[Source], nights: list[dat
             if connection.execute(f"select max(holds_address) from {name}").fetchone() == (1,):
                 words = addresses_in(connection, name, [column.name for column in _words(table)])
                 said += [f"{name}.{column}: {rows} values look like e-mail addresses or phone numbers" for column, rows in words]
-            for _, source in _fillers(sources, name):
+            for prefix, source in _fillers(sources, name):
                 connection.execute(f"create view {name}_of_{source.name} as select * from {name} where source_name = {quoted(source.name)}")
-                _prepare_load(connection, home, contract.tables()[name], source, as_of)
+                details[name, f"{prefix}quarantine_is_small"] = _prepare_load(connection, home, table, source)
+                if table.at is not None:
+                    told, before = _prepare_volume(connection, home, table, source, nights, judged)
+                    details[name, f"{prefix}volume_is_usual"] = _few(told)
+                    said += [f"{name} of {source.name}: {_few(before)}"] if before else []
         if any("orders" in source.tables for source in sources):
             codes = connection.execute(
                 f"select currency from (select currency from {raw_scan(home, 'orders')} union select currency from "
                 f"{raw_scan(home, 'channel_costs')}) where currency is not null order by 1"
             ).fetchall()
             if len(codes) > 1:
-                details["currency_is_one"] = ", ".join(code for (code,) in codes) + "; state currency and rates in source.yml"
+                details["orders", "currency_is_one"] = ", ".join(code for (code,) in codes) + "; state currency and rates in source.yml"
             connection.execute(f"create table orders_currencies as select {len(codes)} as currency_count")
         for source in sources:
             late = max((nights_late(home, source, name, as_of) for name in source.files), default=0)
+            missing = {name: nights_without(home, source, name, as_of) for name in source.files}
+            missing = {
+                name: lacking for name, all_nights in missing.items() if (lacking := [night for night in all_nights if night in judged])
+            }
+            details["deliveries", f"{source.name}_files_are_fresh"] = "; ".join(
+                f"{name}: {stretches(lacking)}" for name, lacking in missing.items()
+            )
+            late = max([late, *(nights_late(home, source, name, night) for name, lacking in missing.items() for night in lacking)])
             waiting = len(list(refused(home, source)))
-            told = [f"{night} {found.table}.{found.sentence}" for night, found in unusual if found.source == source.name]
-            details[f"{source.name}_columns_are_usual"] = "; ".join(told)
+            columns = [f"{night} {found.table}.{found.sentence}" for night, found in unusual if found.source == source.name]
+            details["deliveries", f"{source.name}_columns_are_usual"] = "; ".join(columns)
             connection.execute(
-                f"create table {source.name}_deliveries as select {waiting} as refused_files, {late} as nights_late, {len(told)} as unusual_columns"
+                f"create table {source.name}_deliveries as select {waiting} as refused_files, {late} as nights_late, {len(columns)} as unusual_columns"
             )
     return said, details
 
@@ -279,34 +303,65 @@ def _words(table: Table) -> list[Column]:
     return [column for column in table.columns if column.type == "text" and not column.personal]
 
 
-def _prepare_load(connection: duckdb.DuckDBPyConnection, home: Home, table: Table, source: Source, as_of: date) -> None:
-    accounting = accounting_scan(home)
+def _prepare_load(connection: duckdb.DuckDBPyConnection, home: Home, table: Table, source: Source) -> str:
+    """What share of the nights' rows is set aside; where that is too much, the reasons of most of them."""
     ours = f"table_name = {quoted(table.name)} and source_name = {quoted(source.name)}"
+    place = f"{table.name}_load_of_{source.name}"
     connection.execute(
         f"""
-        create table {table.name}_load_of_{source.name} as
+        create table {place} as
         select coalesce(sum(rows_quarantined) / nullif(sum(rows_in), 0), 0.0)::double as quarantined_share
-        from {accounting} where {ours} and arrived_on in (select night from nights)
+        from {accounting_scan(home)} where {ours} and arrived_on in (select night from nights)
         """
     )
-    first = as_of - timedelta(days=HISTORY_NIGHTS)
-    connection.execute(
-        f"""
-        create table {table.name}_volume_of_{source.name} as
-        with nightly as (
-            select arrived_on, sum(rows_in) as n from {accounting}
-            where {ours} and arrived_on between date '{first}' and date '{as_of}' group by 1
-        ),
-        usual as (
-            select median(n) as n from nightly where arrived_on < date '{as_of}' and n > 0 having count(*) >= {REGULAR_NIGHTS} and median(n) >= {USUAL_ROWS}
-        )
-        -- 1 where there is no usual volume, or none is expected tonight
-        select case when {str(source.is_quiet(as_of)).lower()} then 1.0
-            else coalesce((select sum(n) from nightly where arrived_on = date '{as_of}'), 0) / usual.n end::double as volume_ratio
-        from usual
-        union all
-        select 1.0 where not exists (select 1 from usual)
-        """
+    found = connection.execute(
+        f"select quarantined_share, (select min(night) from nights), (select max(night) from nights) from {place}"
+    ).fetchone()
+    assert found is not None
+    share, first, last = found
+    if share <= source.gate.quarantine_share:
+        return ""
+    reasons = quarantined(home, table=table.name, source=source.name, between=(first, last))
+    return "; ".join(
+        f"{f'{entry.column} ' if entry.column else ''}{entry.reason}: {entry.rows:,} rows" for entry in reasons[:REASONS_SHOWN]
+    )
+
+
+def _prepare_volume(
+    connection: duckdb.DuckDBPyConnection, home: Home, table: Table, source: Source, nights: list[date], judged: list[date]
+) -> tuple[list[str], list[str]]:
+    """How many of the judged nights have an unusual number of rows; which they are, and which of the other nights."""
+    first, last = min(nights), max(nights)
+    rows = connection.execute(
+        f"select arrived_on, sum(rows_in) from {accounting_scan(home)} where table_name = {quoted(table.name)} and source_name = "
+        f"{quoted(source.name)} and arrived_on between date '{first - timedelta(days=HISTORY_NIGHTS)}' and date '{last}' group by 1 order by 1"
+    ).fetchall()
+    counts = {night: int(count) for night, count in rows if not source.is_quiet(night)}
+    kinds = files_read(source, table.name)
+    if all(source.files[kind].daily for kind in kinds):
+        # A night without any file is told as that.
+        looked_at = [night for night in nights if any(manifests(home, source, kind, night) for kind in kinds)]
+    else:
+        ends = _ends_of_archive(connection, home, table, source, last)
+        looked_at = [night for night in nights if night not in ends]
+    unusual = usual.volumes(counts, looked_at, source.gate.volume)
+    told = [entry.sentence for entry in unusual if entry.night in judged]
+    connection.execute(f"create table {table.name}_volume_of_{source.name} as select {len(told)} as unusual_nights")
+    return told, [entry.sentence for entry in unusual if entry.night not in judged]
+
+
+def _ends_of_archive(connection: duckdb.DuckDBPyConnection, home: Home, table: Table, source: Source, until: date) -> set[date]:
+    """The first and the last night that an archive has rows of: it was cut there at some hour, so they are partial."""
+    ends = connection.execute(
+        f"select min(arrived_on), max(arrived_on) from {raw_scan(home, table.name)} where source_name = {quoted(source.name)} "
+        f"and source_file not like '____-__-__/%' and arrived_on <= date '{until}'"
+    ).fetchone()
+    return {night for night in ends or () if night is not None}
+
+
+def _few(sentences: list[str]) -> str:
+    return "; ".join(sentences[:UNUSUAL_SHOWN]) + (
+        f"; and {len(sentences) - UNUSUAL_SHOWN} nights more" if len(sentences) > UNUSUAL_SHOWN else ""
     )
 
 

@@ -51,6 +51,10 @@ MANIFEST = "manifest.json"
 VERSIONS_OF = {"userops": "userops-pipeline", "dbt": "dbt-core", "duckdb": "duckdb"}
 
 
+# In a manifest's `extra`: by source and kind of file, the nights for which none came though one was expected.
+WITHOUT_FILE = "nights_without_file"
+
+
 class CheckResult(BaseModel):
     """What one check said about tonight's data; never holds a value of a row."""
 

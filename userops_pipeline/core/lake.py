@@ -55,13 +55,17 @@ class QuarantineReason:
     example_row: int
 
 
-def quarantined(home: Home, *, table: str | None = None, night: date | None = None) -> list[QuarantineReason]:
-    """What waits in quarantine, of all nights or of one, most frequent reason first."""
+def quarantined(
+    home: Home, *, table: str | None = None, night: date | None = None, source: str | None = None, between: tuple[date, date] | None = None
+) -> list[QuarantineReason]:
+    """What waits in quarantine, of all nights, of one or of those `between` two, most frequent reason first."""
     nights = f"arrived_on={night}" if night else "*"
     if not any(home.quarantine.glob(f"*/{nights}/*.parquet")):
         return []
     scan = f"read_parquet({quoted(f'{glob.escape(str(home.quarantine))}/*/{nights}/*.parquet')}, hive_partitioning=false)"
-    only = f"where table_name = {quoted(table)}" if table else ""
+    asked = [f"{column} = {quoted(value)}" for column, value in (("table_name", table), ("source_name", source)) if value]
+    asked += [f"arrived_on between date '{between[0]}' and date '{between[1]}'"] if between else []
+    only = f"where {' and '.join(asked)}" if asked else ""
     with duckdb.connect(config=home.spill()) as connection:
         rows = connection.execute(
             f"select table_name, column_name, reason, count(*), min(arrived_on), max(arrived_on), "

@@ -28,6 +28,7 @@ from userops_pipeline.core.tombstones import Tombstones
 
 # An archive holds every night at once, so its landing folder is named for none.
 ARCHIVE = "archive"
+SHOWN = 12  # stretches of nights that a sentence names
 
 
 class Manifest(BaseModel):
@@ -97,6 +98,41 @@ def nights_late(home: Home, source: Source, name: str, as_of: date) -> int:
         late += 0 if source.is_quiet(night) else 1
         night -= timedelta(days=1)
     return late
+
+
+def nights_without(home: Home, source: Source, name: str, until: date) -> list[date]:
+    """The nights up to `until` for which a file of a daily kind was expected and none has come, in order.
+
+    Quiet nights are none of them, nor the `fresh_days` that it may be late, nor what lies before its first file where every table that it
+    fills has an archive too: that is the archive's.
+    """
+    if not source.files[name].daily:
+        return []
+    there = {date.fromisoformat(path.parent.name) for path in (home.landing / source.name / name).glob("????-??-??/*.manifest.json")}
+    filled = [read for table in source.tables if name in (read := files_read(source, table))]
+    follows = bool(filled) and all(any(not source.files[kind].daily for kind in read) for read in filled)
+    late, found = 0, []
+    for night in nights_between(min(there) if there and follows else source.first_night, until):
+        if night in there:
+            late = 0
+        elif not source.is_quiet(night):
+            late += 1
+            if late > source.gate.fresh_days:
+                found.append(night)
+    return found
+
+
+def stretches(nights: list[date]) -> str:
+    """Nights in order as a person reads them: `2026-03-05, 2026-03-09 to 2026-03-12 (5 nights)`."""
+    found: list[list[date]] = []
+    for night in nights:
+        if found and night - found[-1][-1] == timedelta(days=1):
+            found[-1].append(night)
+        else:
+            found.append([night])
+    shown = [str(first) if first == last else f"{first} to {last}" for first, last in ((each[0], each[-1]) for each in found)]
+    more = f" and {len(shown) - SHOWN} more stretches" if len(shown) > SHOWN else ""
+    return ", ".join(shown[:SHOWN]) + more + (f" ({len(nights)} nights)" if len(nights) > 1 else "")
 
 
 def manifest_path(path: Path) -> Path:

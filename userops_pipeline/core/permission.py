@@ -20,7 +20,7 @@ import jinja2.sandbox
 from userops_pipeline.core import lake_proof
 from userops_pipeline.core.home import DBT_PROJECT_DIR, Home, UserOpsError
 from userops_pipeline.core.lake import raw_scan
-from userops_pipeline.core.landing import nights_late, refused
+from userops_pipeline.core.landing import nights_late, nights_without, refused, stretches
 from userops_pipeline.core.mappings import files_read
 from userops_pipeline.core.nights import Night, conformed_nights
 from userops_pipeline.core.reading import quoted
@@ -228,6 +228,11 @@ def _untold_of(home: Home, source: Source, until: date, in_lake: Collection[str]
         late = nights_late(home, source, name, until)
         if late > source.gate.fresh_days:
             yield f"the file {name} of {source.name} is {late} night(s) late as of {until} {why}; deliver it and run the night again"
+        elif lacking := nights_without(home, source, name, until):
+            yield (
+                f"no file {name} of {source.name} came for {stretches(lacking)} {why}; deliver it and run those nights again, or name them under "
+                "quiet in source.yml if none was to come"
+            )
         manifests = sorted((home.landing / source.name / name).glob("*/*.manifest.json"))
         landed = [path.relative_to(home.landing).as_posix().removesuffix(".manifest.json") for path in manifests]
         if waiting := [place for place in landed if place not in in_lake]:

@@ -70,7 +70,7 @@ def listen(connection: duckdb.DuckDBPyConnection, table: str, erased: Tombstones
                 select {_place(table)}, user_id, contact_point, _other_reading, channel, null,
                     case when {unreadable} then null else {name} end, {quoted(reason)}
                 from (
-                    select j.* exclude ({name}), j.{name}, utc(j._night + 1) as _night_ends_at,
+                    select j.* exclude ({name}), j.{name}, utc(j._night + 1) as _night_ends_at, false as _of_archive,
                         coalesce(json_extract_string(j._record, {quoted("$." + name)}), cast(j.{name} as varchar)) as {identifier(text_name(column))}
                     from judged as j left join verdicts as v using (_id)
                     where v.verdict is distinct from 'duplicate'

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 
+from userops_pipeline.core import generations
 from userops_pipeline.core.home import Home, UserOpsError
 
 LARGEST_TAGS = 10
@@ -52,6 +53,8 @@ class Summary:
     lists: list[ListCount]
     loads: list[Load]
     example_user: str | None
+    without_file: dict[str, str]
+    """By source and kind of file, the nights that are published without one that was expected."""
     review: Path | None
     """The page of the night, where it has been written."""
 
@@ -65,6 +68,7 @@ def summarise(home: Home) -> Summary:
     database = home.published / "userops.duckdb"
     if not database.is_file():
         raise UserOpsError("Nothing is published yet; run `make run`, or a night with `userops nightly --date D`.")
+    current = generations.current(home)
     with duckdb.connect(str(database), read_only=True) as connection:
 
         def rows(sql: str) -> list[tuple]:
@@ -104,5 +108,6 @@ def summarise(home: Home) -> Summary:
                 )
             ],
             example_user=example,
+            without_file=current.manifest.extra.get(generations.WITHOUT_FILE, {}) if current else {},
             review=page if (page := home.review_of(as_of)).is_file() else None,
         )

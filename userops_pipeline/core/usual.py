@@ -1,4 +1,4 @@
-"""The usual: what each column of a table looks like night by night, and which column of tonight does not look like its own past.
+"""The usual: what each column of a table looks like night by night and how many rows it has, and what of tonight does not look like its own past.
 
 Here live the measures of a column, their storage beside the lake, and the bounds under which a night is told; add a measure here.
 Must not look at a single row's value, nor decide what becomes of a night: the gate does. A measure is a count, a share or a median.
@@ -29,6 +29,7 @@ MEASURES: tuple[Measure, ...] = ("filled", "variety", "level", "length", "tonigh
 
 HISTORY_NIGHTS = 28
 REGULAR_NIGHTS = 14  # a table or column with rows on fewer of them has no usual
+WEEKDAYS_KNOWN = 2  # of four: on a weekday on which a shop rests, few rows are usual, and one lost night makes none of it
 USUAL_ROWS = 50  # nor has one of fewer rows, tonight or usually
 MANY_WORDS = 8  # a column of fewer different values is not asked how many
 Z = 6.0
@@ -76,6 +77,38 @@ class Deviation:
     @property
     def sentence(self) -> str:
         return f"{self.column}: {TOLD[self.measure].format(self.tonight, self.usual)} ({self.nights} nights)"
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A night with another number of rows of a table than is usual."""
+
+    night: date
+    rows: int
+    usual: float
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.night}: {self.rows:,} rows, usually {self.usual:,.0f}"
+
+
+def volumes(counts: Mapping[date, int], judged: Iterable[date], bounds: tuple[float, float]) -> list[Volume]:
+    """The judged nights whose rows are not within `bounds` times the median of the HISTORY_NIGHTS before them, nor of that of the same weekday.
+
+    `counts` has the rows of every night that is there, quiet ones left out; a night has no usual where too few of them had rows.
+    """
+    found = []
+    for night in judged:
+        before = [(ago, counts[day]) for ago in range(1, HISTORY_NIGHTS + 1) if (day := night - timedelta(days=ago)) in counts]
+        some = [rows for _, rows in before if rows]
+        usual = statistics.median(some) if len(some) >= REGULAR_NIGHTS else 0
+        if night not in counts or usual < USUAL_ROWS:
+            continue
+        of_weekday = [rows for ago, rows in before if ago % 7 == 0]
+        usuals = [usual, *([statistics.median(of_weekday)] if len(of_weekday) >= WEEKDAYS_KNOWN else [])]
+        if not any(bounds[0] * each <= counts[night] <= bounds[1] * each for each in usuals):
+            found.append(Volume(night, counts[night], usual))
+    return found
 
 
 def begin(connection: duckdb.DuckDBPyConnection) -> None:

@@ -77,9 +77,10 @@ def gate_checks(shop: Shop) -> dg.AssetChecksDefinition:
         holding = [result for result in failed if result.severity == "error" and not result.waived]
         if holding:
             more = f" And {len(holding) - 1} more: {', '.join(map(_name, holding[1:]))}." if len(holding) > 1 else ""
+            tonight = " --tonight" if first == last else ""
             raise held(
                 f"The gate holds the night: {_said(holding[0])}{_refusals(shop, holding[0])}.{more} Nothing is built or published. Mend what "
-                f"arrived (`userops quarantine list --tonight` shows what was set aside), or let it pass once with --waive {_name(holding[0])}."
+                f"arrived (`userops quarantine list{tonight}` shows what was set aside), or let it pass once with --waive {_name(holding[0])}."
             )
 
     return gate

@@ -14,7 +14,7 @@ import dagster as dg
 from userops_pipeline.core import contract
 from userops_pipeline.core.conform import Accounting, conform
 from userops_pipeline.core.faults import crash_point
-from userops_pipeline.core.landing import land
+from userops_pipeline.core.landing import land, nights_without, stretches
 from userops_pipeline.core.source import Source
 from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, earlier_nights, import_ahead, needs_warrant, partition_range
 
@@ -67,6 +67,16 @@ def _landing_asset(shop: Shop, source: Source) -> dg.AssetsDefinition:
         for outcome in outcomes:
             if outcome.sentence:
                 (context.log.warning if outcome.outcome in ("refused", "unfinished") else context.log.info)(outcome.sentence)
+        taken = set(shop.nights(context))
+        without = {
+            name: [night for night in nights_without(shop.home, source, name, max(taken)) if night in taken] for name in source.files
+        }
+        told = {name: stretches(nights) for name, nights in without.items() if nights}
+        for name, nights in told.items():
+            context.log.warning(
+                f"{source.name}: no file of {name} for {nights}; tables are as if nothing had happened then. Deliver it and run those nights "
+                "again, or name them under quiet in source.yml if none was to come"
+            )
         crash_point("land:after")
         for night in earlier_nights(context, shop.home) if daily else []:
             rows = sum(outcome.rows for outcome in outcomes if outcome.night == night)
@@ -76,6 +86,8 @@ def _landing_asset(shop: Shop, source: Source) -> dg.AssetsDefinition:
                 **{f"files_{kind}": count for kind, count in counts.items()},
                 "rows": sum(outcome.rows for outcome in outcomes),
                 "bytes": sum(outcome.bytes for outcome in outcomes),
+                "nights_without_file": sum(map(len, without.values())),
+                **{f"nights_without_{name}": nights for name, nights in told.items()},
                 "seconds": round(time.perf_counter() - begun, 3),
             }
         )

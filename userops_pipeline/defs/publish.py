@@ -5,11 +5,13 @@ Add here when the record of a generation should hold more; how it is written, pr
 """
 
 import time
+from datetime import date
 
 import dagster as dg
 
 from userops_pipeline.core import dictionary, generations, rulebook, warehouse
 from userops_pipeline.core.faults import crash_point
+from userops_pipeline.core.landing import nights_without, stretches
 from userops_pipeline.defs import gate, score, transform
 from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, earlier_nights, partition_range
 
@@ -54,6 +56,7 @@ def publish_asset(shop: Shop) -> dg.AssetsDefinition:
                 config_hash=warehouse.project_hash(),
                 rulebook_json=rulebook.to_json(transform.rules_of(shop.home)),
                 docs=dictionary.describe(manifest, tables),
+                manifest_extra=_without_file(shop, as_of),
             )
         crash_point("publish:after")
         for night in earlier_nights(context, shop.home):
@@ -73,3 +76,14 @@ def publish_asset(shop: Shop) -> dg.AssetsDefinition:
         )
 
     return generation
+
+
+def _without_file(shop: Shop, as_of: date) -> dict[str, dict[str, str]]:
+    """The nights that are published without a file that was expected: by source and kind of file."""
+    found = {
+        f"{source.name}.{name}": stretches(nights)
+        for source in shop.sources
+        for name in source.files
+        if (nights := nights_without(shop.home, source, name, as_of))
+    }
+    return {generations.WITHOUT_FILE: found} if found else {}
