@@ -85,6 +85,16 @@ def test_a_file_that_may_say_who_must_not_be_contacted_and_is_refused_or_missing
     assert any("choices.csv (shop, 2026-03-02) is refused" in sentence for sentence in held(shop))
 
 
+def test_a_file_that_never_came_holds_lists_also_when_the_next_one_has_come_until_none_was_to_come(shop: Any) -> None:
+    deliver_night(shop, NEXT, None)
+    deliver_night(shop, "2026-03-03", "")
+    (missing,) = held(shop)
+    assert "no file choices of shop came for 2026-03-02 and may say who must not be contacted" in missing
+    shop.document["quiet"] = {"dates": [NEXT]}
+    shop.configure()
+    assert held(shop) == []
+
+
 def test_a_refused_file_that_says_nothing_of_contact_holds_no_list(shop: Any) -> None:
     deliver_night(shop, NEXT, "")
     shop.drop(NEXT, "orders_more.csv", "order_id;user_id\n")
