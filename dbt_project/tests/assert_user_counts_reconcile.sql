@@ -35,18 +35,35 @@ with
         inner join tonight on days.activity_on <= tonight.night_on
         group by days.user_id
     ),
+    -- Who had paid for the night on which they would have churned, and for every one since.
+    paying as (
+        select distinct last_days.user_id
+        from last_days
+        cross join tonight
+        inner join
+            {{ ref("int_paid_spell") }} as spells
+            on last_days.user_id = spells.user_id
+            and {{ days_after("last_days.last_on", rules["churned_after_days"]) }} >= spells.from_on
+            and tonight.night_on < spells.to_on
+    ),
     idle as (
-        select users.user_id, {{ days_between("last_days.last_on", "tonight.night_on") }} as idle_days
+        select
+            users.user_id,
+            {{ days_between("last_days.last_on", "tonight.night_on") }} as idle_days,
+            paying.user_id is not null as is_paying
         from users
         cross join tonight
         left join last_days on users.user_id = last_days.user_id
+        left join paying on users.user_id = paying.user_id
     ),
     expected as (
         select
             count(*) as registered_count,
             coalesce(sum({{ one_if("idle_days is null") }}), 0) as unactivated_count,
             coalesce(sum({{ one_if("idle_days < " ~ rules["dormant_after_days"]) }}), 0) as active_count,
-            coalesce(sum({{ one_if("idle_days >= " ~ rules["churned_after_days"]) }}), 0) as churned_count,
+            coalesce(
+                sum({{ one_if("idle_days >= " ~ rules["churned_after_days"] ~ " and not is_paying") }}), 0
+            ) as churned_count,
             coalesce(sum({{ one_if("idle_days = 0") }}), 0) as dau_count,
             coalesce(sum({{ one_if("idle_days < 7") }}), 0) as wau_count,
             coalesce(sum({{ one_if("idle_days < 30") }}), 0) as mau_count

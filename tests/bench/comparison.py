@@ -40,7 +40,7 @@ OURS = {
 }
 GROUPS = {"events": EVENTS, "users": USERS}
 # Columns nobody is asked for. What a user declared is read from the history of identities, known night by night; contestants are given users
-# resolved, so they could only copy these. What rules of ours earn, learn or ask for (points, refunds taken off them, the next step, plans, the
+# resolved, so they could only copy these. What rules of ours earn, learn or ask for (points, refunds taken off them, the next step, plans and what is paid for, the
 # gaps learned from a category's purchases) is more work for ours alone. Any other column that ours gain is a difference until every contestant
 # makes it. Of RFM the group before this one is left out: it needs a history, and these tables have one night.
 OURS_ALONE = {
@@ -65,6 +65,13 @@ OURS_ALONE = {
         "days_since_plan_order",
         "has_plan",
         "days_to_trial_end",
+        "is_paid_up",
+        "days_paid_up",
+        "days_to_paid_end",
+        "paid_period_number",
+        "monthly_plan_amount",
+        "days_since_paid_end",
+        "days_since_paid",
         "usual_gap_days",
         "late_gap_days",
         "long_gap_days",

@@ -289,7 +289,8 @@ def test_little_is_left_out_of_the_comparison() -> None:
     assert {columns for contestant in CONTESTANTS.values() for columns in contestant.without.values()} == {("session_id",)}
     declared = {column.name for column in contract.tables()["users"].columns} | {"age", "days_to_birthday"}
     of_rules = {"purchase_refund_amount", "point_count", "point_count_90d", "point_count_365d", "next_key_behaviour"}
-    of_rules |= {"plan_order_count", "days_since_plan_order", "has_plan", "days_to_trial_end"}
+    of_rules |= {"plan_order_count", "days_since_plan_order", "has_plan", "days_to_trial_end", "is_paid_up", "days_paid_up"}
+    of_rules |= {"days_to_paid_end", "paid_period_number", "monthly_plan_amount", "days_since_paid_end", "days_since_paid"}
     of_rules |= {"usual_gap_days", "late_gap_days", "long_gap_days", "overdue_gap_days"}
     assert set(comparison.OURS_ALONE) == {"features", "user_days", "rfm"}
     assert {*comparison.OURS_ALONE["features"], *comparison.OURS_ALONE["user_days"]} <= (declared - {"user_id", "registered_at"}) | of_rules

@@ -255,7 +255,14 @@ def manifest() -> dict[str, Any]:
                 "stages": [
                     {"name": "paid", "label": "L", "when": "order_count >= 2", "stays_when": "order_count >= 1", "goal": "G"},
                     {"name": "free", "label": "L", "when": True, "goal": "G"},
-                ]
+                ],
+                "paid": {
+                    "grace_days": 7,
+                    "periods": [
+                        {"name": "yearly", "label": "L", "unit": "year", "count": 1, "words": ["annual"]},
+                        {"name": "monthly", "label": "L", "unit": "month", "count": 1, "words": ["monthly"]},
+                    ],
+                },
             },
         ),
         model("user_tags", tags),
@@ -341,6 +348,14 @@ def kpi_sql(sql: str) -> Change:
 
 def plan_change(number: int, **changes: Any) -> Change:
     return lambda document: meta_of(document, "user_plan_state")["stages"][number].update(changes)
+
+
+def paid_change(**changes: Any) -> Change:
+    return lambda document: meta_of(document, "user_plan_state")["paid"].update(changes)
+
+
+def paid_period_change(number: int, **changes: Any) -> Change:
+    return lambda document: meta_of(document, "user_plan_state")["paid"]["periods"][number].update(changes)
 
 
 def segment_change(name: str, **changes: Any) -> Change:
@@ -587,6 +602,13 @@ REFUSED: list[tuple[str, Change, str, str]] = [
     ("plan state for everybody too early", plan_change(0, when=True, stays_when=None), "plan state paid", "put it last"),
     ("plan state of a column that is none", plan_change(0, when="order_cont > 1"), "plan state paid", "did you mean 'order_count'?"),
     ("plan state harder to keep", plan_change(0, stays_when="order_count > 4"), "plan state paid", "asks for more to stay"),
+    ("grace below zero", paid_change(grace_days=-1), "rules paid", "grace_days is -1"),
+    ("grace that is a word", paid_change(grace_days="week"), "paid", "grace_days"),
+    ("paid periods that are no list", paid_change(periods={"year": 1}), "user_plan_state", "'periods' of 'paid' must be a list"),
+    ("period of no unit", paid_period_change(0, unit="quarter"), "paid period yearly", "quarter"),
+    ("period of no length", paid_period_change(0, count=0), "paid period yearly", "has the count 0"),
+    ("period of no plan", paid_period_change(1, words=[]), "paid period monthly", "has no words"),
+    ("period that another takes", paid_period_change(1, words=["Annual"]), "paid period monthly", "which 'yearly' above has"),
     ("plan state without goal", plan_change(1, goal=None), "plan state free", "has no goal"),
     ("plan state with a key of a stage", plan_change(1, segment="buyers"), "free", "the key 'segment' is not known here"),
     ("same condition twice", stage_change(1, when="order_count_30d > 0 AND (order_count >= 2)"), "stage interest", "never be reached"),
@@ -1016,7 +1038,7 @@ def test_json_gives_the_same_rulebook_back() -> None:
 
 def test_the_list_of_rules_names_every_rule_once() -> None:
     rows = rulebook.list_rules(rulebook.load(manifest()))
-    kinds = {"stage": 3, "plan state": 2, "tag": 2, "segment": 3, "funnel": 2, "group": 2}
+    kinds = {"stage": 3, "plan state": 2, "paid for": 1, "paid period": 2, "tag": 2, "segment": 3, "funnel": 2, "group": 2}
     kinds |= {"tier": 2, "level": 3, "points": 1, "benefit": 2, "retention": 2, "survival": 1, "opinion leader": 2}
     kinds |= {"churn": 1, "precursor": 1, "key behaviour": 1, "metric": 2, "goal": 1, "list": 3}
     assert [row.kind for row in rows] == [kind for kind, count in kinds.items() for _ in range(count)]

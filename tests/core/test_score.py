@@ -95,7 +95,7 @@ def tables() -> duckdb.DuckDBPyConnection:
     con = duckdb.connect()
     con.execute(f"""
         create schema marts;
-        create table marts.user_profile as select unnest(['a', 'b', 'c']) as user_id;
+        create table marts.user_profile as select unnest(['a', 'b', 'c']) as user_id, false as is_paid_up;
         create table marts.{USERS} as
             select 'a' as user_id, 'eligible' as eligibility, 'eligible' as amount_eligibility, date '2026-06-01' as last_purchase_on, 10.0 as historic_amount,
                 0.9 as alive_probability, 'low' as churn_risk, 2.0 as predicted_order_count, 20.0 as predicted_amount, 30.0 as total_amount, date '2026-07-01' as next_order_on

@@ -170,6 +170,7 @@ def open_shop(path: Path) -> None:
             [night(30), device, user, device, night(30), count],
         )
     open_community(con)
+    open_subscriptions(con)
     # What is asked and answered: known and not, late, rated a week after it was opened, invited before and after signing up.
     for number, (user, kind, score, on, arrived) in enumerate(
         (
@@ -191,6 +192,37 @@ def open_shop(path: Path) -> None:
     for table in ("users", "orders", "events", "referrals", "feedback", "tickets"):
         con.execute("insert into raw.load_accounting values ('shop', ?, ?, 1, 1, 0, 0)", [table, night(0 if table != "feedback" else 3)])
     con.close()
+
+
+def open_subscriptions(con: duckdb.DuckDBPyConnection) -> None:
+    """What is paid for over time: renewed late, changed, in trial, given back, told late, of a merged account, and orders that are plan payments."""
+    for number in range(7):
+        insert(con, "users", night(0), user_id=f"s{number}", registered_at=f"{night(-220)} 12:00:00", plan="pro annual")
+    for user, name, arrived, start, renews, said in (
+        ("s0", "renewed late", 0, -80, 20, {"plan": "basic", "period_unit": "month", "price": 10, "currency": "USD"}),
+        ("s0", "renewed late", 24, -80, 50, {"plan": "basic", "period_unit": "month", "price": 10, "currency": "USD"}),
+        ("s0", "renewed late", 33, -80, 50, {"plan": "pro", "period_unit": "month", "price": 30, "currency": "USD"}),
+        ("s0", "renewed late", 36, -80, 50, {"plan": "pro", "period_unit": "month", "ended_at": f"{night(35)} 12:00:00"}),
+        ("s1", "tried", 10, 10, 24, {"plan": "pro", "period_unit": "month", "trial_ends_at": f"{night(24)} 12:00:00"}),
+        ("s1", "tried", 33, 10, 54, {"plan": "pro", "period_unit": "month", "trial_ends_at": f"{night(24)} 12:00:00"}),
+        ("s2", "told late", 33, -200, 165, {"plan": "pro", "period_unit": "year"}),
+        ("s3", "silent", 0, -200, 165, {"plan": "pro", "period_unit": "year", "cancelled_at": f"{night(3)} 12:00:00"}),
+        ("s3", "beside it", 5, 5, None, {"plan": "extra", "cancelled_at": None}),
+        ("s3", "beside it", 32, 5, None, {"plan": "extra", "cancelled_at": f"{night(31)} 12:00:00"}),
+        ("late", "known late", 21, 21, 51, {"plan": "pro", "period_unit": "month"}),
+        ("c21", "merged", 10, 10, 70, {"plan": "pro", "period_unit": "month", "period_count": 2}),
+    ):
+        insert(con, "subscriptions", night(arrived), subscription_id=name, user_id=user, started_at=f"{night(start)} 12:00:00",
+               renews_at=None if renews is None else f"{night(renews)} 12:00:00", **said)  # fmt: skip
+    for number, user, on, arrived, plan in (
+        (950, "s2", -150, 0, None),
+        (951, "s4", 2, 2, None),
+        (952, "s5", 4, 33, "monthly"),
+        (953, "s6", -160, 0, "no period"),
+    ):
+        insert(con, "orders", night(arrived), order_id=f"o{number}", user_id=user, ordered_at=f"{night(on)} 17:00:00", status="completed",
+               amount=100, currency="USD", is_plan=True, plan=plan)  # fmt: skip
+    insert(con, "refunds", night(35), refund_id="r3", order_id="o951", user_id="s4", refunded_at=f"{night(34)} 15:00:00", amount=100)
 
 
 def content(con: duckdb.DuckDBPyConnection, name: str, user: int, kind: str, on: int, arrived: int | None = None, *, about: int | None = None,
@@ -434,6 +466,8 @@ BAD_CASES = [
     ),
     ("assert_one_tier_and_level_per_user_and_night", "update marts.user_membership set level = 'gold' where user_id = 'u1'"),
     ("assert_every_benefit_is_counted_once", "update marts.membership_benefits set used_count = used_count + 1 where issued_count > 0"),
+    ("assert_nobody_who_has_paid_is_lost", "update marts.user_churn_risk set band = 'overdue' where user_id = 's3'"),
+    ("assert_nobody_who_has_paid_is_lost", "update marts.user_profile set plan_state = 'lapsed_paid' where user_id = 's3'"),
     ("assert_profile_has_every_user", "delete from marts.user_profile where user_id = 'u1'"),
     ("assert_every_order_is_published", "update marts.user_orders set amount = amount + 0.01 where order_id = 'o1'"),
     ("assert_shares_lie_between_0_and_1", "update intermediate.int_user_features set discount_share = 1.000001 where user_id = 'u1'"),
@@ -521,6 +555,9 @@ SPOILT = {
         "second_category_share = 1, second_category = 'x'",
         "gap_median_days = gap_p90_days + 1",
     ],
+    "user_subscriptions": ["paid_from_on = started_on - 1"],
+    "subscription_history": ["to_on = from_on"],
+    "int_paid_spell": ["to_on = from_on"],
     "int_user_standing": ["idle_days_before = idle_days"],
     "period_lifecycle": ["resurrecting_count = resurrecting_count + 1", "idle_2_3_count = idle_2_3_count + 1"],
     "period_stage": ["user_count = 0"],

@@ -40,6 +40,7 @@ EXCEPTIONS = {
     ("int_exclusion", "source"),
     ("int_device_user", "source"),
     ("int_user", "source"),
+    ("int_subscription", "source"),
     ("int_contact_permission", "source"),
     ("int_contact_point", "source"),
     ("load_accounting", "staging"),

@@ -20,6 +20,7 @@ def stage_of(models: Models, row: dict[str, float | None], ladder: str = "user_l
         name: column["data_type"] for name, column in models["int_user_features"]["columns"].items() if name not in {"user_id", "night_on"}
     }
     assert set(row) <= set(columns)
+    row = {"days_since_paid": row.get("days_since_order"), **row}  # without a plan the two are one
     values = ", ".join(f"cast({'null' if row.get(name) is None else row[name]} as {kind}) as {name}" for name, kind in columns.items())
     stages = models[ladder]["config"]["meta"]["stages"]
     cases = " ".join(f"when {stage['when']} then '{stage['name']}'" for stage in stages)
@@ -36,6 +37,8 @@ NOBODY: dict[str, float | None] = {
 }
 ONE = {**NOBODY, "order_count": 1, "order_count_90d": 1, "purchase_day_count": 1}
 RHYTHM = {**NOBODY, "order_count": 9, "order_count_90d": 4, "purchase_day_count": 9, "average_gap_days": 9}
+PAID_UP = {"is_paid_up": True, "days_since_paid": 0, "paid_period_number": 1}
+RAN_OUT = {"is_paid_up": False, "days_since_paid": 1, "days_since_paid_end": 0}
 DAILY = {**RHYTHM, "order_count_90d": 9, "average_gap_days": 1}
 
 
@@ -65,6 +68,14 @@ DAILY = {**RHYTHM, "order_count_90d": 9, "average_gap_days": 1}
         ({**DAILY, "days_since_order": 21, "late_gap_days": 20}, "at_risk"),
         ({**DAILY, "days_since_order": 15}, "at_risk"),
         ({**DAILY, "days_since_order": 15, "purchase_day_count": 2, "order_count": 2}, "repeat"),
+        ({**ONE, **PAID_UP, "days_since_order": 180}, "first_purchase"),
+        ({**RHYTHM, **PAID_UP, "days_since_order": 180, "order_count_90d": 0}, "repeat"),
+        ({**NOBODY, **PAID_UP}, "first_purchase"),  # a subscription, and no order of it
+        ({**NOBODY, **PAID_UP, "paid_period_number": 2}, "repeat"),
+        ({**ONE, **RAN_OUT, "days_since_order": 373}, "lapsed"),
+        ({**ONE, **RAN_OUT, "days_since_order": 20, "days_since_paid_end": None}, "first_purchase"),  # bought goods since
+        ({**NOBODY, **RAN_OUT}, "lapsed"),
+        ({**NOBODY, **RAN_OUT, "days_since_paid": 180, "days_since_paid_end": 179}, "churned"),
     ],
 )
 def test_a_stage_begins_and_ends_on_its_day(models: Models, row: dict[str, float | None], stage: str) -> None:
@@ -87,6 +98,15 @@ def test_a_stage_begins_and_ends_on_its_day(models: Models, row: dict[str, float
         ({**RHYTHM, "days_since_order": 3, "days_since_first_order": 59}, "repeat_paid"),
         ({**RHYTHM, "days_since_order": 3, "days_since_first_order": 60}, "loyal_paid"),
         ({**RHYTHM, "order_count": 5, "days_since_order": 3, "days_since_first_order": 60}, "repeat_paid"),
+        ({**ONE, **PAID_UP, "has_plan": True, "days_since_order": 93}, "first_paid"),  # pro annual, on 10 April
+        ({**ONE, **PAID_UP, "has_plan": True, "days_since_order": 372}, "first_paid"),
+        ({**ONE, **RAN_OUT, "has_plan": True, "days_since_order": 373}, "lapsed_paid"),
+        ({**NOBODY, **PAID_UP, "days_to_trial_end": -1}, "first_paid"),
+        ({**NOBODY, **PAID_UP, "paid_period_number": 2}, "repeat_paid"),
+        ({**NOBODY, **PAID_UP, "paid_period_number": 13, "days_paid_up": 365}, "repeat_paid"),
+        ({**NOBODY, **PAID_UP, "paid_period_number": 13, "days_paid_up": 366}, "loyal_paid"),
+        ({**NOBODY, **RAN_OUT}, "lapsed_paid"),
+        ({**ONE, **RAN_OUT, "days_since_order": 20, "days_since_paid_end": None}, "first_paid"),
     ],
 )
 def test_a_plan_state_begins_and_ends_on_its_day(models: Models, row: dict[str, float | None], state: str) -> None:

@@ -56,6 +56,7 @@ class Column(BaseModel):
     strictest: bool = False
     format: Literal["phone", "email", "contact_point", "id", "currency"] | None = None
     restates: bool = False
+    ahead: bool = False
     min: str | int | float | None = None
     max: str | int | float | None = None
 
@@ -86,6 +87,7 @@ class Table(BaseModel):
     lateness: int = 0
     stitch: int = 0
     staged: Literal["whole", "window"] = "whole"
+    versions: bool = False
     check: tuple[RowCheck, ...] = Field(default=())
 
     def column(self, name: str) -> Column:

@@ -121,8 +121,9 @@ def faults_of(column: Column) -> list[tuple[str, str]]:
             unless(ISO_TIMESTAMP, "not an ISO 8601 time (2026-01-31 13:45:00)")
             faults.append((unread, "no such time"))
             faults.append((f"{value} < timestamp '{PLACEHOLDERS_BEFORE}'", f"a time before {PLACEHOLDERS_BEFORE} is a placeholder"))
-            faults.append((f"_of_archive and {value} >= _night_ends_at", AFTER_ITS_NIGHT))
-            faults.append((f"{value} >= _night_ends_at", "lies after the night it arrived in"))
+            if not column.ahead:
+                faults.append((f"_of_archive and {value} >= _night_ends_at", AFTER_ITS_NIGHT))
+                faults.append((f"{value} >= _night_ends_at", "lies after the night it arrived in"))
         case "date":
             unless(ISO_DATE + r"( 00:00:00)?", "not an ISO 8601 date (2026-01-31)")
             faults.append((unread, "no such date"))

@@ -34,9 +34,9 @@ def reach(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, nig
     """Earliest business date that each night's arrivals change, where earlier than the night itself.
 
     Four ways to reach back: a row dated earlier, a row whose older version was dated earlier, a dimension row whose history-bearing
-    value is new or changed, which touches every fact that refers to it, and a device whose first user was not known before, which
-    gives that user the device's earlier events (contract: `stitch`). What changes a link between device and user reaches as many days
-    further.
+    value is new or changed, which touches every fact that refers to it and every night it was told on (contract: `versions`), and a
+    device whose first user was not known before, which gives that user the device's earlier events (contract: `stitch`). What changes
+    a link between device and user reaches as many days further.
     """
     windows: dict[date, date] = {}
 
@@ -114,6 +114,15 @@ def reach(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, nig
                         f"select arrived_on, min(least({day}, {old})) from changed where before is not null group by 1"
                     ).fetchall()
                 )
+        for told in tables.values():
+            for column in told.columns if told.versions else ():
+                if column.refers == f"{table.name}.{table.key[0]}":
+                    note(
+                        connection.execute(
+                            f"select c.arrived_on, min(f.arrived_on) from changed as c join {raw_scan(home, told.name)} as f "
+                            f"on f.{column.name} = c.{table.key[0]} where f.arrived_on <= c.arrived_on group by 1"
+                        ).fetchall()
+                    )
         for fact in tables.values():
             if fact.at is None:
                 continue

@@ -274,6 +274,8 @@ def _users_sql(rules: ValueRules, as_of: date, shop: str, amounts: str, in_force
         else "cast(null as double)"
     )
     nobody, only = "has not bought", f"one {PURCHASE[rules.purchase]}"
+    # Who has a contract is alive until it ends; these models are of customers who come when they like (Fader and Hardie 2009).
+    paid = "inside a paid period, of which models of free buying know nothing"
     if rules.origin == "registration":
         nobody, only = "when they registered is not known", "has not bought"
     alone = f"when buyers.repeat_count = 0 then 'not_eligible: {only}, of whom bg_nbd knows nothing'" if rules.model == "bg_nbd" else ""
@@ -283,6 +285,7 @@ def _users_sql(rules: ValueRules, as_of: date, shop: str, amounts: str, in_force
             select
                 users.user_id,
                 case
+                    when users.is_paid_up then 'not_eligible: {paid}'
                     when buyers.user_id is null then 'not_eligible: {nobody}'
                     when {_text(shop)} <> '{ELIGIBLE}' then {_text(shop)}
                     {alone}

@@ -17,7 +17,7 @@
     {{ return(found) }}
 {%- endmacro %}
 
-{#- Measures that a text of SQL reads: the columns it names, without their windows, and those that ladders and points are made of. -#}
+{#- Measures that a text of SQL reads: the columns it names, without their windows, and those that ladders, points and what is paid for are made of. -#}
 {% macro measures_in(text) -%}
     {%- set found = [] -%}
     {%- for column in named_in(text, columns_of("int_user_features") + (ladders().keys() | list) + level_columns()) -%}
@@ -26,6 +26,7 @@
         {%- set ladder = "level" if column in level_columns() else column -%}
         {%- if ladder in ladders() -%}
             {%- for state in states_of(ladder) -%} {%- do found.extend(measures_in(rule_text(state))) -%} {%- endfor -%}
+        {%- elif measure == "days_since_paid" -%} {%- do found.append("days_since_order") -%}
         {%- elif measure == "point_count" -%}
             {%- for rule in rules_of("user_membership")["points"] -%}
                 {%- do found.extend(measures_in(rule["points"])) -%}

@@ -12,7 +12,9 @@ with
             discount_amount,
             currency,
             merchant_id,
-            is_plan
+            is_plan,
+            plan,
+            paid_until
         from {{ ref("stg_orders") }}
     ),
     merges as (select user_id, survivor_id from {{ ref("int_user_merge") }})
@@ -29,6 +31,8 @@ select
     orders.currency,
     orders.merchant_id,
     coalesce(orders.is_plan, false) as is_plan,
+    orders.plan,
+    orders.paid_until,
     orders.status in ('placed', 'paid', 'shipped', 'completed') and orders.amount > 0 as is_purchase,
     {{ iso_weekday("orders.ordered_on") }} as weekday,
     {{ business_hour("orders.ordered_at", "clock.business_zone") }} as hour_of_day

@@ -123,6 +123,20 @@ with
         from {{ ref("int_user") }}
     ),
     nights as (select night_on, day_number from {{ ref("int_night") }} where is_in_window),
+    plan_nights as (
+        select
+            user_id,
+            night_on,
+            paid_up_from_on,
+            paid_up_to_on,
+            is_paid_up,
+            paid_until_on,
+            paid_period_number,
+            plan,
+            monthly_amount,
+            trial_ends_on
+        from {{ ref("int_user_plan_night") }}
+    ),
     thresholds as (
         select version_on, category, {{ gap_thresholds().keys() | join(", ") }} from {{ ref("int_gap_threshold") }}
     ),
@@ -258,11 +272,19 @@ with
             panel.day_number,
             panel.night_on,
             panel.registered_on,
-            panel.trial_ends_on,
+            coalesce({{ days_after("plan_nights.trial_ends_on", -1) }}, panel.trial_ends_on) as trial_ends_on,
             panel.birth_date,
             panel.age_band,
+            coalesce(plan_nights.is_paid_up, false) as is_paid_up,
+            plan_nights.paid_until_on,
+            plan_nights.paid_period_number,
+            plan_nights.monthly_amount,
+            {{ days_between("cast('1970-01-01' as date)", "plan_nights.paid_up_from_on") }} as paid_up_from_day,
+            {{ days_between("cast('1970-01-01' as date)", "plan_nights.paid_up_to_on") }} as paid_up_to_day,
             cast(extract(year from panel.night_on) - extract(year from panel.birth_date) as integer) as years,
-            {%- for name in attributes %} panel.{{ name }}, {%- endfor %}
+            {%- for name in attributes %}
+                {{ "coalesce(plan_nights.plan, panel.plan) as plan" if name == "plan" else "panel." ~ name }},
+            {%- endfor %}
             {%- for column in extremes %} standing.{{ column }}, {%- endfor %}
             {%- for name, measure, window in sums %}
                 cast(coalesce(standing.{{ name }}, 0) as {{ sum_types[measure] }}) as {{ name }}
@@ -274,6 +296,7 @@ with
             on panel.user_id = standing.user_id
             and panel.day_number >= standing.from_day
             and (standing.to_day is null or panel.day_number < standing.to_day)
+        left join plan_nights on panel.user_id = plan_nights.user_id and panel.night_on = plan_nights.night_on
     ),
 
     {#- A 29 February is kept on the 28th in years without one, as everywhere in the project. -#}
@@ -301,6 +324,12 @@ with
             night_on,
             registered_on,
             trial_ends_on,
+            is_paid_up,
+            paid_until_on,
+            paid_period_number,
+            monthly_amount,
+            paid_up_from_day,
+            paid_up_to_day,
             {{ carried | join(", ") }}
         from summed
     )
@@ -331,6 +360,25 @@ select
     plan is not null as has_plan,
     {{ days_between("night_on", "trial_ends_on") }} as days_to_trial_end,
     day_number - last_plan_order_day as days_since_plan_order,
+    is_paid_up,
+    case when is_paid_up then day_number - paid_up_from_day + 1 end as days_paid_up,
+    case when is_paid_up then {{ days_between("night_on", "paid_until_on") }} - 1 end as days_to_paid_end,
+    case when is_paid_up then paid_period_number end as paid_period_number,
+    case when is_paid_up then monthly_amount end as monthly_plan_amount,
+    {#- Who bought something else lately is judged by that; a plan bought since the end has begun anew. -#}
+    case
+        when
+            not is_paid_up
+            and (last_order_day is null or (last_order_day = last_plan_order_day and last_order_day < paid_up_to_day))
+        then day_number - paid_up_to_day
+    end as days_since_paid_end,
+    case
+        when is_paid_up
+        then 0
+        else
+            day_number
+            - greatest(coalesce(last_order_day, paid_up_to_day - 1), coalesce(paid_up_to_day - 1, last_order_day))
+    end as days_since_paid,
     day_number - last_active_day as days_since_active,
     day_number - last_touch_day as days_since_touch,
     cast(purchase_day_count as bigint) as purchase_day_count,

@@ -24,6 +24,18 @@ with
             {%- for name in declared_dimensions() %}, {{ name }} {%- endfor %}
         from {{ ref("int_user_version") }}
     ),
+    {#- What is paid for runs as activity does: who has a contract lives until it ends. -#}
+    paid as (
+        select stretches.user_id, stretches.held_from_on as from_on, {{ days_after("stretches.to_on", -1) }} as last_on
+        from {{ ref("int_paid_stretch") }} as stretches
+        inner join users on stretches.user_id = users.user_id
+    ),
+    paid_until_now as (
+        select paid.user_id, paid.from_on, least(paid.last_on, clock.as_of) as until_on
+        from paid
+        cross join clock
+        where paid.from_on <= clock.as_of
+    ),
     {#- Nobody's life is known before something was: who entered earlier was seen only because still there. -#}
     observed as (select min(activity_on) as from_on from {{ ref("int_user_day") }}),
     dates as ({{ activity_dates(activities) }}),
@@ -51,9 +63,28 @@ with
                 {% endif %}
             group by user_id, day_number - mod(day_number, {{ days }})
         ),
-        {{ name }}_spaced as (
-            select user_id, from_on, until_on, lead(from_on) over (partition by user_id order by from_on) as next_on
+        {{ name }}_entries as (select user_id, min(from_on) as entry_on from {{ name }}_blocks group by user_id),
+        {{ name }}_held as (
+            select user_id, from_on, until_on
             from {{ name }}_blocks
+            union all
+            select
+                paid_until_now.user_id,
+                greatest(paid_until_now.from_on, entries.entry_on) as from_on,
+                paid_until_now.until_on
+            from paid_until_now
+            inner join {{ name }}_entries as entries on paid_until_now.user_id = entries.user_id
+            where paid_until_now.until_on >= entries.entry_on
+        ),
+        {{ name }}_spaced as (
+            select
+                user_id,
+                from_on,
+                max(until_on) over (
+                    partition by user_id order by from_on, until_on rows unbounded preceding
+                ) as until_on,
+                lead(from_on) over (partition by user_id order by from_on, until_on) as next_on
+            from {{ name }}_held
         ),
         {{ name }}_lives as (
             select

@@ -77,13 +77,25 @@ with
         where dates.did_{{ activity }} = 1
         group by dates.user_id, looked_at.night_on
     ),
+    {#- Who has paid for any night of those in which they could have come back is not gone. -#}
+    paid_up as (
+        select distinct spells.user_id, looked_at.night_on
+        from looked_at
+        inner join
+            {{ ref("int_paid_spell") }} as spells
+            on spells.to_on > {{ days_after("looked_at.night_on", 1) }}
+            and spells.from_on <= {{ days_after("looked_at.night_on", churn_days) }}
+        where looked_at.is_settled
+    ),
     placed as (
         select
             added_up.user_id,
             added_up.night_on,
             added_up.is_settled,
             coalesce(seen.was_there, 0) = 1 as was_there,
-            case when added_up.is_settled then coalesce(seen.came_back, 0) = 0 end as has_churned,
+            case
+                when added_up.is_settled then coalesce(seen.came_back, 0) = 0 and paid_up.user_id is null
+            end as has_churned,
             {{ days_between("users.registered_on", "added_up.night_on") }} as tenure_days,
             added_up.days_there,
             added_up.value_amount,
@@ -95,6 +107,7 @@ with
         from added_up
         inner join users on added_up.user_id = users.user_id and users.registered_on <= added_up.night_on
         left join seen on added_up.user_id = seen.user_id and added_up.night_on = seen.night_on
+        left join paid_up on added_up.user_id = paid_up.user_id and added_up.night_on = paid_up.night_on
     )
 
 select

@@ -14,6 +14,13 @@ with
             and activity_on > {{ days_after("(select window_from from clock)", -window_days) }}
     ),
 
+    {#- What is paid for is used every night: recency counts from the last one of them. -#}
+    paid_nights as (
+        select user_id, night_on, least(night_on, {{ days_after("paid_up_to_on", -1) }}) as paid_up_on
+        from {{ ref("int_user_plan_night") }}
+        where paid_up_to_on is not null
+    ),
+
     {#- A day counts from its date, or from the first night of the window, until its length is over. -#}
     moves as (
         select
@@ -80,12 +87,18 @@ with
     ),
     measured as (
         select
-            user_id,
-            night_on,
-            {{ days_between("last_order_on", "night_on") }} as recency_days,
-            cast(frequency as bigint) as frequency,
-            cast(net_amount as decimal(18, 2)) as monetary_amount
+            panel.user_id,
+            panel.night_on,
+            {{
+                days_between(
+                    "greatest(panel.last_order_on, coalesce(paid_nights.paid_up_on, panel.last_order_on))",
+                    "panel.night_on",
+                )
+            }} as recency_days,
+            cast(panel.frequency as bigint) as frequency,
+            cast(panel.net_amount as decimal(18, 2)) as monetary_amount
         from panel
+        left join paid_nights on panel.user_id = paid_nights.user_id and panel.night_on = paid_nights.night_on
     ),
     {%- if rfm_thresholds() %}
         scored as (

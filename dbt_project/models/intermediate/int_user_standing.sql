@@ -1,5 +1,6 @@
 {{ windowed("changed_on", start="facts_from") }}
 
+{%- set gone_after = (activity_rules() or {"churned_after_days": 90})["churned_after_days"] %}
 {%- set now, before = standings("idle_days"), standings("idle_days_before") -%}
 
 with
@@ -42,6 +43,16 @@ with
         from days
     ),
 
+    {#- Who would have churned inside a paid period does so when it ends. -#}
+    paid as (select user_id, from_on, to_on from {{ ref("int_paid_spell") }}),
+    silent as (select user_id, next_on, {{ days_after("activity_on", gone_after) }} as silent_on from spaced),
+    churned as (
+        select silent.user_id, silent.next_on, coalesce(paid.to_on, silent.silent_on) as gone_on
+        from silent
+        left join
+            paid on silent.user_id = paid.user_id and silent.silent_on >= paid.from_on and silent.silent_on < paid.to_on
+    ),
+
     {#- A mark sets what is known of a user from its date on: whether they are counted, and how long they have been idle at least. -#}
     marks as (
         select user_id, from_on as marked_on, 1 as is_counted, cast(null as bigint) as idle_days
@@ -55,7 +66,7 @@ with
         select user_id, activity_on as marked_on, cast(null as integer) as is_counted, cast(0 as bigint) as idle_days
         from spaced
         where previous_on is null or {{ days_between("previous_on", "activity_on") }} > {{ idle_steps()[0] }}
-        {%- for days in idle_steps() %}
+        {%- for days in idle_steps() if days != gone_after %}
             union all
             select
                 user_id,
@@ -65,6 +76,14 @@ with
             from spaced
             where next_on is null or {{ days_between("activity_on", "next_on") }} > {{ days }}
         {%- endfor %}
+        union all
+        select
+            user_id,
+            gone_on as marked_on,
+            cast(null as integer) as is_counted,
+            cast({{ gone_after }} as bigint) as idle_days
+        from churned
+        where next_on is null or next_on > gone_on
     ),
     due as (select user_id, marked_on, is_counted, idle_days from marks where marked_on <= (select as_of from clock)),
     touched as (select distinct user_id from due where marked_on >= (select facts_from from clock)),

@@ -28,6 +28,8 @@ class RuleRow(Frozen):
     kind: Literal[
         "stage",
         "plan state",
+        "paid for",
+        "paid period",
         "tag",
         "segment",
         "funnel",
@@ -155,6 +157,8 @@ def list_rules(rulebook: Rulebook) -> list[RuleRow]:
     kinds: list[tuple[str, Sequence[Told]]] = [
         ("stage", rulebook.stages),
         ("plan state", rulebook.plan_states),
+        ("paid for", rulebook.paid_rules),
+        ("paid period", rulebook.paid_periods),
         ("tag", rulebook.tags),
         ("segment", rulebook.segments),
         ("funnel", rulebook.funnels),

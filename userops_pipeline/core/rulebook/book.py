@@ -22,7 +22,7 @@ from userops_pipeline.core.rulebook.kinds.community import Contribution, Experts
 from userops_pipeline.core.rulebook.kinds.goals import Goal, Metric
 from userops_pipeline.core.rulebook.kinds.groups import Benefit, Level, Membership, PointRule, RfmGroup, RfmScores, Tier
 from userops_pipeline.core.rulebook.kinds.journeys import Funnel, PeriodRules, Retention, Survival
-from userops_pipeline.core.rulebook.kinds.lifecycle import ActivityRules, PlanState, Stage
+from userops_pipeline.core.rulebook.kinds.lifecycle import ActivityRules, PaidPeriod, PaidRules, PlanState, Stage
 from userops_pipeline.core.rulebook.kinds.lists import ContactList, Segment, Tag
 from userops_pipeline.core.rulebook.problem import Frozen, Problem, RuleError
 
@@ -49,6 +49,8 @@ class Rulebook(Frozen):
     activity: tuple[ActivityRules, ...] = ()
     stages: tuple[Stage, ...] = ()
     plan_states: tuple[PlanState, ...] = ()
+    paid_rules: tuple[PaidRules, ...] = ()
+    paid_periods: tuple[PaidPeriod, ...] = ()
     tags: tuple[Tag, ...] = ()
     segments: tuple[Segment, ...] = ()
     funnels: tuple[Funnel, ...] = ()

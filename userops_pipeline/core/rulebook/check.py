@@ -19,7 +19,7 @@ from userops_pipeline.core.rulebook.checks.goals import goals, metrics
 from userops_pipeline.core.rulebook.checks.groups import benefits, membership, point_rules, rfm_groups, rfm_scores, tiers, value
 from userops_pipeline.core.rulebook.checks.journeys import funnels, periods, retentions, survivals
 from userops_pipeline.core.rulebook.checks.judging import NAME, OUTSIDE, memory, refuse, warn
-from userops_pipeline.core.rulebook.checks.lifecycle import plan_states, stages
+from userops_pipeline.core.rulebook.checks.lifecycle import paid, plan_states, stages
 from userops_pipeline.core.rulebook.checks.lists import lists, segments, tags
 from userops_pipeline.core.rulebook.condition import Typist, sealed_database
 from userops_pipeline.core.rulebook.kinds.rule import Rule
@@ -40,6 +40,7 @@ def check(rulebook: Rulebook, known_tools: Collection[str]) -> list[Problem]:
             *_names(rulebook, known_tools),
             *stages(rulebook, Typist(rulebook.feature_columns, database), state),
             *plan_states(rulebook, Typist(rulebook.feature_columns, database)),
+            *paid(rulebook),
             *tags(rulebook, Typist(rulebook.tag_columns, database)),
             *memory(Typist(rulebook.feature_columns, database), rulebook.tags, "tag"),
             *segments(rulebook, state),
@@ -90,6 +91,7 @@ def _names(rulebook: Rulebook, known_tools: Collection[str]) -> Iterator[Problem
     kinds: list[tuple[str, Sequence[Rule], Collection[str]]] = [
         ("stage", rulebook.stages, ()),
         ("plan state", rulebook.plan_states, ()),
+        ("paid period", rulebook.paid_periods, ()),
         ("tag", rulebook.tags, rulebook.tag_columns),
         ("segment", rulebook.segments, ("user_id",)),
         ("funnel", rulebook.funnels, ()),

@@ -97,6 +97,8 @@ def load(manifest: Mapping[str, Any] | Path) -> Rulebook:
         ),
         stages=listed(lifecycle.Stage, "user_lifecycle", "stages"),
         plan_states=listed(lifecycle.PlanState, "user_plan_state", "stages"),
+        paid_rules=settings(lifecycle.PaidRules, "user_plan_state", "paid", ["periods"]),
+        paid_periods=nested(lifecycle.PaidPeriod, "user_plan_state", "paid", "periods"),
         tags=from_columns(lists.Tag, "user_tags"),
         segments=from_columns(lists.Segment, "user_segments"),
         funnels=listed(journeys.Funnel, "funnel_conversion", "funnels"),

@@ -22,7 +22,9 @@
 
 with
     clock as (select as_of from {{ ref("int_clock") }}),
-    users as (select user_id, registered_on, late_gap_days from {{ ref("user_profile") }}),
+    users as (
+        select user_id, registered_on, late_gap_days, is_paid_up, days_to_paid_end from {{ ref("user_profile") }}
+    ),
     dates as ({{ activity_dates([activity]) }}),
     lasts as (
         select user_id, max(activity_on) as last_on
@@ -67,6 +69,8 @@ with
     measured as (
         select
             users.user_id,
+            users.is_paid_up,
+            users.days_to_paid_end,
             {{ days_between("lasts.last_on", "clock.as_of") }} as days_silent,
             {%- if by_gap %}
                 cast(coalesce(own_gaps.gap_count, 0) as bigint) as gap_count,
@@ -101,6 +105,8 @@ with
     banded as (
         select
             user_id,
+            is_paid_up,
+            days_to_paid_end,
             days_silent,
             gap_count,
             case when days_silent is not null then measured_by end as measured_by,
@@ -111,9 +117,10 @@ with
             case
                 when days_silent is null
                 then null
-                when days_silent >= {{ churned_after(activity) }}
+                {#- Who has paid is not gone, only silent. #}
+                when days_silent >= {{ churned_after(activity) }} and not is_paid_up
                 then 'churned'
-                when days_silent >= {{ risk["overdue_ratio"] }} * allowed_days
+                when days_silent >= {{ risk["overdue_ratio"] }} * allowed_days and not is_paid_up
                 then 'overdue'
                 when days_silent >= {{ risk["late_ratio"] }} * allowed_days
                 then 'late'
@@ -151,6 +158,15 @@ select
         then 'nine of ten who come back in the category do within ' || cast(allowed_days as string) || ' days'
         else cast(allowed_days as string) || ' days are churn'
     end
+    || case
+        when is_paid_up and days_to_paid_end is null
+        then '; paid without an end'
+        when is_paid_up and days_to_paid_end < 0
+        then '; renewal late by ' || cast(- days_to_paid_end as string) || ' days'
+        when is_paid_up
+        then '; paid for ' || cast(days_to_paid_end as string) || ' more days'
+        else ''
+    end
     || case when precursor_count > 0 then '; lately: ' || substr(precursors, 3) else '' end as reason,
     '已'
     || cast(days_silent as string)
@@ -162,6 +178,15 @@ select
         when 'category_gap'
         then '该品类复购者九成在' || cast(allowed_days as string) || '天内回购'
         else '满' || cast(allowed_days as string) || '天即为流失'
+    end
+    || case
+        when is_paid_up and days_to_paid_end is null
+        then '；付费长期有效'
+        when is_paid_up and days_to_paid_end < 0
+        then '；续费已迟' || cast(- days_to_paid_end as string) || '天'
+        when is_paid_up
+        then '；付费期还剩' || cast(days_to_paid_end as string) || '天'
+        else ''
     end
     || case when precursor_count > 0 then '；近期：' || substr(precursors_zh, 2) else '' end as reason_zh
 from banded

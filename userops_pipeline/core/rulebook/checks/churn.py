@@ -41,7 +41,7 @@ def churn(rulebook: Rulebook) -> Iterator[Problem]:
         for stage in rulebook.stages:
             if stage.name != "churned" or guard(stage.when, rulebook.feature_columns):
                 continue
-            for column, activity in (("days_since_order", "purchase"), ("days_since_active", "active")):
+            for column, activity in (("days_since_paid", "purchase"), ("days_since_order", "purchase"), ("days_since_active", "active")):
                 begins, days = least_whole(stage.when, column), rules.after_days.get(activity)
                 if begins is not None and days is not None and begins != days:
                     sentence = f"begins at {begins:g} {column}, but churn is {days} days at user_churn_risk; write `{column} >= {days}`."

@@ -1,4 +1,4 @@
-"""Stages and plan states: each can be reached, in order, with a playbook, a KPI that is measured and a segment that is exported.
+"""Stages, plan states and what is paid for: each can be reached, in order, with a playbook, a KPI that is measured and a segment that is exported.
 
 Add a check of either here. Must not judge tiers or levels, which are groups.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from userops_pipeline.core.rulebook.book import Rulebook
-from userops_pipeline.core.rulebook.checks.judging import faults_of, ladder, refuse
+from userops_pipeline.core.rulebook.checks.judging import choice, faults_of, ladder, refuse
 from userops_pipeline.core.rulebook.condition import Typist, columns_in, conjuncts, guard, texts_allowed
 from userops_pipeline.core.rulebook.kinds.lifecycle import STAGE_COLUMN, Stage
 from userops_pipeline.core.rulebook.problem import Problem, closest
@@ -22,6 +22,24 @@ def plan_states(rulebook: Rulebook, features: Typist) -> Iterator[Problem]:
     for state in rulebook.plan_states:
         if not state.goal:
             yield refuse(state, "plan state", "has no goal; say what its users should do next.")
+
+
+def paid(rulebook: Rulebook) -> Iterator[Problem]:
+    """What is paid for ends at some time, and each period is some plan's."""
+    for rules in rulebook.paid_rules:
+        if not 0 <= rules.grace_days <= 365:
+            yield refuse(rules, "rules", f"grace_days is {rules.grace_days}; give the days a renewal may be late, 0 to 365.")
+    seen: dict[str, str] = {}
+    for period in rulebook.paid_periods:
+        yield from choice(period, "paid period", "unit", period.unit, ("day", "week", "month", "year"))
+        if not 1 <= period.count <= 3650:
+            yield refuse(period, "paid period", f"has the count {period.count}; give how many units one payment pays for, 1 to 3650.")
+        if not period.words or not all(word.strip() for word in period.words):
+            yield refuse(period, "paid period", "has no words; list those by which the name of a plan is known to have it.")
+        for word in period.words:
+            if word.lower() in seen:
+                yield refuse(period, "paid period", f"has the word '{word}', which '{seen[word.lower()]}' above has; it can never be reached.")
+            seen.setdefault(word.lower(), period.name)
 
 
 def stages(rulebook: Rulebook, features: Typist, state: Typist) -> Iterator[Problem]:

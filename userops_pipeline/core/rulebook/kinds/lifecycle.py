@@ -1,4 +1,4 @@
-"""Stages with their playbook, and plan states: where a user stands on the way to a loyal payer, and what is done about it.
+"""Stages with their playbook, plan states and what is paid for: where a user stands on the way to a loyal payer, and what is done about it.
 
 Add a key of either here. Must not hold tiers or levels, which are groups.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from userops_pipeline.core.rulebook.kinds.rule import Lasting, Rule, Sql
+from userops_pipeline.core.rulebook.kinds.rule import Lasting, Rule, Sql, Told
 from userops_pipeline.core.rulebook.problem import Frozen
 
 
@@ -53,3 +53,25 @@ class PlanState(Lasting):
 
     goal: str = ""
     goal_zh: str = ""
+
+
+class PaidRules(Told):
+    """How many days a renewal may be late before what was paid for has ended."""
+
+    grace_days: int = 0
+
+    @property
+    def text(self) -> str:
+        return f"a renewal may be {self.grace_days} days late"
+
+
+class PaidPeriod(Told):
+    """How long a plan payment pays for whose plan has one of the words in its name; of several periods the first one listed."""
+
+    unit: str = ""
+    count: int = 1
+    words: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        return f"{self.count} {self.unit}{'s' if self.count > 1 else ''}, of a plan named with {' or '.join(self.words)}"
