@@ -18,7 +18,7 @@ with
     ),
     entered as (select night_on, registered_new_count from {{ ref("user_counts_daily") }}),
     bought as (
-        select ordered_on, count(*) as order_count, sum(amount) as revenue_amount
+        select ordered_on, count(*) as order_count, count(amount) as priced_order_count, sum(amount) as revenue_amount
         from {{ ref("user_orders") }}
         where is_purchase and ordered_on between (select window_from from clock) and (select as_of from clock)
         group by ordered_on
@@ -99,7 +99,9 @@ left join totals on users.night_on = totals.night_on
 left join bought on users.night_on = bought.ordered_on
 where
     {%- for count in taken %} totals.{{ count }} is distinct from users.{{ count }} or {%- endfor %}
-    totals.order_count <> coalesce(bought.order_count, 0) or totals.revenue_amount <> coalesce(bought.revenue_amount, 0)
+    totals.order_count <> coalesce(bought.order_count, 0)
+    or totals.priced_order_count <> coalesce(bought.priced_order_count, 0)
+    or totals.revenue_amount <> coalesce(bought.revenue_amount, 0)
 {%- for journey in ["activation", "first_purchase"] %}
     union all
     select totals.night_on, '{{ journey }} is not of those who came in so many nights ago' as problem

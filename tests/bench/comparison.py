@@ -44,7 +44,7 @@ GROUPS = {"events": EVENTS, "users": USERS}
 # gaps learned from a category's purchases) is more work for ours alone. Any other column that ours gain is a difference until every contestant
 # makes it. Of RFM the group before this one is left out: it needs a history, and these tables have one night.
 OURS_ALONE = {
-    "user_days": ("plan_order_count", "purchase_refund_amount"),
+    "user_days": ("plan_order_count", "unpriced_order_count", "purchase_refund_amount"),
     "features": (
         "gender",
         "age",
@@ -65,6 +65,8 @@ OURS_ALONE = {
         "days_since_plan_order",
         "has_plan",
         "days_to_trial_end",
+        "unpriced_order_count_90d",
+        "unpriced_order_count",
         "is_paid_up",
         "days_paid_up",
         "days_to_paid_end",

@@ -290,6 +290,7 @@ def test_little_is_left_out_of_the_comparison() -> None:
     declared = {column.name for column in contract.tables()["users"].columns} | {"age", "days_to_birthday"}
     of_rules = {"purchase_refund_amount", "point_count", "point_count_90d", "point_count_365d", "next_key_behaviour"}
     of_rules |= {"plan_order_count", "days_since_plan_order", "has_plan", "days_to_trial_end", "is_paid_up", "days_paid_up"}
+    of_rules |= {"unpriced_order_count", "unpriced_order_count_90d"}
     of_rules |= {"days_to_paid_end", "paid_period_number", "monthly_plan_amount", "days_since_paid_end", "days_since_paid"}
     of_rules |= {"usual_gap_days", "late_gap_days", "long_gap_days", "overdue_gap_days"}
     assert set(comparison.OURS_ALONE) == {"features", "user_days", "rfm"}

@@ -242,7 +242,15 @@ CASES = [
         "D04",
         "a currency missing or unknown in form is set aside",
         orders(HEAD + order(1, currency="") + order(2, currency="¥") + order(3, currency="cny")),
-        aside=(("currency", "required, but missing"), ("currency", "ISO 4217"), ("currency", "ISO 4217")),
+        aside=((None, "an amount and its currency, or neither"), ("currency", "ISO 4217"), ("currency", "ISO 4217")),
+    ),
+    Case(
+        "D04",
+        "a purchase without money has neither amount nor currency; an amount that is only missing is set aside",
+        orders(HEAD + order(1, amount="", currency="") + order(2, amount="")),
+        kept=1,
+        aside=((None, "an amount and its currency, or neither"),),
+        holds={"select amount is null, currency is null from {orders}": [(True, True)]},
     ),
     Case(
         "D05",

@@ -299,7 +299,11 @@ def _users_sql(rules: ValueRules, as_of: date, shop: str, amounts: str, in_force
         said as (
             select
                 known.*,
-                case when known.eligibility <> '{ELIGIBLE}' then known.eligibility else {_text(amounts)} end as amount_eligibility,
+                case
+                    when known.eligibility <> '{ELIGIBLE}' then known.eligibility
+                    when known.unpriced_order_count > 0 then 'not_eligible: a purchase without an amount'
+                    else {_text(amounts)}
+                end as amount_eligibility,
                 scores.alive,
                 scores.expected,
                 scores.discounted,
@@ -325,7 +329,7 @@ def _users_sql(rules: ValueRules, as_of: date, shop: str, amounts: str, in_force
             coalesce(order_count, 0) as order_count,
             coalesce(purchase_day_count, 0) as purchase_day_count,
             coalesce(spend_amount, 0) as historic_amount,
-            cast(spend_amount as double) / nullif(order_count, 0) as average_order_amount,
+            cast(spend_amount as double) / nullif(order_count - unpriced_order_count, 0) as average_order_amount,
             (last_purchase_on - first_purchase_on) / nullif(purchase_day_count - 1, 0) as average_gap_days,
             coalesce(purchase_day_count = 1, false) as is_one_time_buyer,
             alive as alive_probability,

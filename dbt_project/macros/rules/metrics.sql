@@ -77,6 +77,7 @@
                 "invited_new_count",
                 "inviting_count",
                 "order_count",
+                "priced_order_count",
                 "revenue_amount",
                 "nps_answer_count",
                 "nps_net_count",

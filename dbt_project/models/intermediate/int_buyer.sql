@@ -5,7 +5,13 @@
 with
     clock as (select as_of from {{ ref("int_clock") }}),
     purchase_days as (
-        select user_id, activity_on, {{ purchases_of_day() }} as purchase_count, order_count, spend_amount
+        select
+            user_id,
+            activity_on,
+            {{ purchases_of_day() }} as purchase_count,
+            order_count,
+            unpriced_order_count,
+            spend_amount
         from {{ ref("int_user_day") }}
         where order_count > 0 and activity_on <= (select as_of from clock)
     ),
@@ -26,8 +32,11 @@ with
             min(activity_on) as first_purchase_on,
             max(activity_on) as last_purchase_on,
             sum(order_count) as order_count,
+            sum(unpriced_order_count) as unpriced_order_count,
             sum(spend_amount) as spend_amount,
-            min_by({{ beginning_amount("spend_amount", "order_count") }}, activity_on) as beginning_amount
+            min_by(
+                {{ beginning_amount("spend_amount", "(order_count - coalesce(unpriced_order_count, 0))") }}, activity_on
+            ) as beginning_amount
         from purchase_days
         group by user_id
     ),
@@ -43,6 +52,7 @@ with
             coalesce(buyers.purchase_count, 0) as purchase_count,
             coalesce(buyers.purchase_day_count, 0) as purchase_day_count,
             coalesce(buyers.order_count, 0) as order_count,
+            coalesce(buyers.unpriced_order_count, 0) as unpriced_order_count,
             coalesce(buyers.spend_amount, 0) as spend_amount,
             coalesce(buyers.beginning_amount, 0) as beginning_amount
         {%- if from_registration %}
@@ -62,6 +72,7 @@ select
     histories.last_purchase_on,
     histories.purchase_day_count,
     cast(histories.order_count as bigint) as order_count,
+    cast(histories.unpriced_order_count as bigint) as unpriced_order_count,
     cast(histories.spend_amount as decimal(18, 2)) as spend_amount,
     cast(histories.spend_amount - histories.beginning_amount as decimal(18, 2)) as repeat_amount
 from histories

@@ -8,8 +8,10 @@ with
             user_id,
             activity_on,
             {{ purchases_of_day() }} as purchase_count,
+            coalesce(unpriced_order_count, 0) as unpriced_order_count,
             spend_amount,
-            {{ beginning_amount("spend_amount", "order_count") }} as beginning_amount
+            {{ beginning_amount("spend_amount", "(order_count - coalesce(unpriced_order_count, 0))") }}
+            as beginning_amount
         from {{ ref("int_user_day") }}
         where order_count > 0 and activity_on < (select version_on from latest)
     ),
@@ -33,7 +35,14 @@ with
         group by users.user_id
     ),
     days as (
-        select user_id, activity_on, activity_on as purchased_on, purchase_count, spend_amount, beginning_amount
+        select
+            user_id,
+            activity_on,
+            activity_on as purchased_on,
+            purchase_count,
+            unpriced_order_count,
+            spend_amount,
+            beginning_amount
         from purchase_days
         {%- if from_registration %}
             union all
@@ -42,6 +51,7 @@ with
                 registered_on as activity_on,
                 cast(null as date) as purchased_on,
                 0 as purchase_count,
+                0 as unpriced_order_count,
                 0 as spend_amount,
                 0 as beginning_amount
             from counted
@@ -55,6 +65,7 @@ with
             sum(days.purchase_count) as purchase_count,
             min(days.activity_on) as begun_on,
             max(days.purchased_on) as last_purchase_on,
+            sum(days.unpriced_order_count) as unpriced_order_count,
             sum(days.spend_amount) as spend_amount,
             min_by(days.beginning_amount, days.activity_on) as beginning_amount
         from days
@@ -75,6 +86,9 @@ with
                 partition by user_id order by from_month rows between unbounded preceding and current row
             )
             - {{ beginning_count() }} as repeat_count,
+            sum(unpriced_order_count) over (
+                partition by user_id order by from_month rows between unbounded preceding and current row
+            ) as unpriced_order_count,
             sum(spend_amount) over (
                 partition by user_id order by from_month rows between unbounded preceding and current row
             ) as spend_amount,
@@ -92,6 +106,7 @@ select
     so_far.begun_on,
     coalesce(so_far.last_purchase_on, so_far.begun_on) as last_on,
     so_far.repeat_count,
+    so_far.unpriced_order_count,
     so_far.spend_amount - so_far.beginning_amount as repeat_amount
 from so_far
 inner join counted on so_far.user_id = counted.user_id

@@ -65,7 +65,7 @@ with
             orders.user_id,
             greatest(refunds.refunded_on, orders.ordered_on) as refunded_on,
             refunds.amount,
-            orders.amount - sum(refunds.amount) over (
+            coalesce(orders.amount, 0) - sum(refunds.amount) over (
                 partition by refunds.order_id
                 order by refunds.refunded_on, refunds.refund_id
                 rows between unbounded preceding and current row
@@ -169,6 +169,7 @@ with
             user_id,
             ordered_on,
             count(*) as order_count,
+            count(case when amount is null then 1 end) as unpriced_order_count,
             sum(amount) as spend_amount,
             sum(discount_amount) as discount_amount,
             max(amount) as largest_order_amount,
@@ -252,6 +253,7 @@ select
     {%- endfor %}
     cast(activity_days.search_count as bigint) as search_count,
     cast(coalesce(purchase_days.order_count, 0) as bigint) as order_count,
+    cast(coalesce(purchase_days.unpriced_order_count, 0) as bigint) as unpriced_order_count,
     cast(coalesce(purchase_days.spend_amount, 0) as decimal(18, 2)) as spend_amount,
     cast(coalesce(purchase_days.discount_amount, 0) as decimal(18, 2)) as discount_amount,
     cast(coalesce(line_days.item_count, 0) as bigint) as item_count,

@@ -3,6 +3,7 @@
 {#- Windows in days of every measure; each measure also has its lifetime sum. -#}
 {%- set windows = {
     "order_count": [7, 30, 90, 365],
+    "unpriced_order_count": [90],
     "spend_amount": [7, 30, 90, 365],
     "item_count": [30, 90, 365],
     "discount_amount": [90, 365],
@@ -66,6 +67,7 @@
 {#- What only a day with an order can have; it is added up over those days alone, a fifth of all. -#}
 {%- set of_orders = [
     "order_count",
+    "unpriced_order_count",
     "spend_amount",
     "item_count",
     "discount_amount",
@@ -393,8 +395,8 @@ select
     {%- endfor %}
     {{ share("least(engaged_session_count_90d, session_count_90d)", "session_count_90d") }}
     as engaged_session_share_90d,
-    {{ ratio("spend_amount", "order_count", 18, 2) }} as average_order_amount,
-    {{ ratio("spend_amount_90d", "order_count_90d", 18, 2) }} as average_order_amount_90d,
+    {{ ratio("spend_amount", "(order_count - unpriced_order_count)", 18, 2) }} as average_order_amount,
+    {{ ratio("spend_amount_90d", "(order_count_90d - unpriced_order_count_90d)", 18, 2) }} as average_order_amount_90d,
     largest_order_amount,
     {{ ratio("item_count", "order_count", 18, 2) }} as average_item_count,
     {{ share("discount_amount_90d", "discount_amount_90d + spend_amount_90d") }} as discount_share_90d,

@@ -5,7 +5,14 @@
 with
     versions as (select version_on, month_number, is_in_window from {{ ref("int_value_version") }}),
     states as (
-        select from_month, to_month, counted_from_month, counted_to_month, repeat_count, repeat_amount
+        select
+            from_month,
+            to_month,
+            counted_from_month,
+            counted_to_month,
+            repeat_count,
+            unpriced_order_count,
+            repeat_amount
         from {{ ref("int_buyer_month") }}
     ),
     spenders as (
@@ -17,7 +24,12 @@ with
             and (states.to_month is null or versions.month_number < states.to_month)
             and versions.month_number >= states.counted_from_month
             and versions.month_number < states.counted_to_month
-        where versions.is_in_window and states.repeat_count > 0 and states.repeat_amount > 0
+        where
+            versions.is_in_window
+            and states.repeat_count > 0
+            and states.repeat_amount > 0
+            {#- A mean over purchases some of which have no amount would be one of nothing. #}
+            and coalesce(states.unpriced_order_count, 0) = 0
     ),
     sizes as (select version_on, count(*) as customer_count from spenders group by version_on),
     measured as (

@@ -23,9 +23,9 @@ with
             orders.user_id,
             orders.ordered_on,
             {{ period_number(grain, "orders.ordered_on") }} as period_number,
-            orders.amount,
+            coalesce(orders.amount, 0) as amount,
             orders.discount_amount,
-            least(orders.refund_amount, orders.amount) as refund_amount
+            least(orders.refund_amount, coalesce(orders.amount, 0)) as refund_amount
         from {{ ref("user_orders") }} as orders
         inner join users on orders.user_id = users.user_id
         where orders.is_purchase and orders.ordered_on <= (select as_of from clock)

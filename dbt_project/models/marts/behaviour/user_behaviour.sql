@@ -191,7 +191,7 @@ with
             count(*) as order_count,
             sum({{ one_if("discount_amount > 0") }}) as discounted_order_count,
             sum(discount_amount) as discount_amount,
-            sum(amount) as amount
+            coalesce(sum(amount), 0) as amount
         from orders
         group by user_id
     ),

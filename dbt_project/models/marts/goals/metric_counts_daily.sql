@@ -177,7 +177,15 @@ with
             user_id,
             ordered_on as at_on,
             ordered_on as night_on,
-            {{ metric_counts({"order_count": "count(*)", "revenue_amount": "sum(amount)"}) }}
+            {{
+                metric_counts(
+                    {
+                        "order_count": "count(*)",
+                        "priced_order_count": "count(amount)",
+                        "revenue_amount": "coalesce(sum(amount), 0)",
+                    }
+                )
+            }}
         from orders
         group by user_id, ordered_on
         union all

@@ -72,7 +72,7 @@ with
                     {%- endfor %}
                 then 0
                 else 1
-            end as is_new
+            end as begins
         from begun
     ),
     numbered as (
@@ -82,7 +82,7 @@ with
             standing,
             from_on,
             to_on,
-            sum(is_new) over (partition by subscription_id order by from_on rows unbounded preceding) as spell
+            sum(begins) over (partition by subscription_id order by from_on rows unbounded preceding) as spell
         from followed
     ),
     spells as (

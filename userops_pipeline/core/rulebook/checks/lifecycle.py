@@ -38,7 +38,9 @@ def paid(rulebook: Rulebook) -> Iterator[Problem]:
             yield refuse(period, "paid period", "has no words; list those by which the name of a plan is known to have it.")
         for word in period.words:
             if word.lower() in seen:
-                yield refuse(period, "paid period", f"has the word '{word}', which '{seen[word.lower()]}' above has; it can never be reached.")
+                yield refuse(
+                    period, "paid period", f"has the word '{word}', which '{seen[word.lower()]}' above has; it can never be reached."
+                )
             seen.setdefault(word.lower(), period.name)
 
 
