@@ -537,3 +537,25 @@ def test_an_address_follows_the_newest_row_while_the_first_day_stays(new_shop: C
     for night in reversed(NIGHTS):
         shop.conform(night)
     assert shop.lake_bytes() == before
+
+
+def test_a_time_that_the_mapping_had_to_read_has_the_night_of_the_files_clock(new_shop: Callable) -> None:
+    """Written day first, as no ISO time is: the mapping reads it, what it cannot read is set aside as it came, on the first night."""
+    mapping = (
+        "with read as (select *, try_strptime(\"at\", '%d-%m-%Y %H:%M') as placed_at from orders) "
+        'select order_id, user_id, coalesce(cast(placed_at as varchar), "at") as ordered_at, status, amount, currency, _file, _row, '
+        "night(placed_at) as _night from read"
+    )
+    shop = new_shop(
+        business_zone="Europe/Berlin",
+        zone="America/New_York",
+        files={"orders": {"path": "orders*", "columns": HEAD.strip().split(",")}},
+        tables={"orders": {"each": "orders"}},
+        mappings={"orders": mapping},
+    )
+    rows = ["o1,u1,01-03-2026 17:59,10.00,CNY,paid", "o2,u1,01-03-2026 18:00,10.00,CNY,paid", "o3,u1,03/01/2026,10.00,CNY,paid"]
+    (shop.drops / "orders.csv").write_text(HEAD + "\n".join(rows) + "\n")
+    shop.run(*NIGHTS)
+    found = shop.ask("select arrived_on::varchar, order_id, ordered_at::varchar from {orders} order by 2")
+    assert found == [("2026-03-01", "o1", "2026-03-01 22:59:00"), ("2026-03-02", "o2", "2026-03-01 23:00:00")]
+    assert shop.aside() == [("orders", "ordered_at", "not an ISO 8601 time (2026-01-31 13:45:00)")]

@@ -48,7 +48,8 @@ def offer(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
     connection.execute("set timezone = 'UTC'")
     zone = quoted(source.business_zone)
     connection.execute(f"create macro business_date(t) as cast(timezone({zone}, timezone('UTC', cast(t as timestamp))) as date)")
-    connection.execute(f"create macro night(t) as business_date({timestamp_sql('t', source)})")
+    # A time that the mapping had to read itself (22-04-2014 03:53) is on the files' clock like its text.
+    connection.execute(f"create macro night(t) as business_date({timestamp_sql('cast(t as varchar)', source)})")
     connection.execute(f"create macro utc(t) as timezone('UTC', timezone({zone}, cast(t as timestamp)))")
     # What is no such address is handed on as it is, so that it is set aside under its own reason.
     addresses.register(connection)

@@ -84,12 +84,14 @@ with
     ),
     merges as (select user_id, survivor_id from {{ ref("int_user_merge") }}),
     exclusions as (select subject_id as user_id, from_on, to_on from {{ ref("int_exclusion") }} where subject = 'user'),
+    {#- Who names themself is invited by nobody. -#}
     invitations as (
         select coalesce(merges.survivor_id, invited.object_id) as user_id, invited.activity_on
         from {{ ref("int_activity") }} as invited
         left join merges on invited.object_id = merges.user_id
         where
             invited.source_table = 'referrals'
+            and invited.user_id <> coalesce(merges.survivor_id, invited.object_id)
             and invited.activity_on between (select invited_from from clock) and (select window_to from clock)
     ),
     answers as (
