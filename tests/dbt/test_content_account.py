@@ -93,3 +93,21 @@ def test_habits_are_null_where_a_few_actions_do_not_make_one(account: duckdb.Duc
         ("cai", 3, None, 2, None, 1, None, None, None),  # the reading on the same tablet, a week before the first follow, was hers
         ("dee", 0, None, 0, None, None, None, None, None),
     ]
+
+
+def test_who_pays_for_a_year_is_no_visitor_and_who_let_a_month_pass_has_stopped(account: duckdb.DuckDBPyConnection) -> None:
+    rows = account.execute(
+        "select user_id, plan_state, from_on, to_on from user_plan_history where user_id in ('cai', 'dee') and plan_state <> 'visitor' order by user_id, from_on"
+    ).fetchall()
+    assert rows == [
+        ("cai", "first_paid", date(2026, 1, 10), date(2026, 2, 7)),  # until 31 January, and seven days of grace
+        ("cai", "lapsed_paid", date(2026, 2, 7), None),
+        ("dee", "first_paid", date(2026, 1, 13), None),
+    ]
+    assert account.execute("select is_paid_up, days_to_paid_end, plan from user_profile where user_id = 'dee'").fetchall() == [
+        (True, (date(2027, 1, 12) - date(2026, 2, 10)).days, "年费会员")
+    ]
+    assert account.execute("select subscription_id, standing, monthly_amount::varchar from user_subscriptions order by 1").fetchall() == [
+        ("m1", "paid", "16.50"),
+        ("m2", "ended", "18.00"),
+    ]
