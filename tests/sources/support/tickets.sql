@@ -1,7 +1,6 @@
 -- One row per ticket. When it was opened is not told: it was open by its earliest time (one in two is resolved before
--- its first response: kept, as the file
--- has it), and one that nobody has answered by the newest time of the file, when it was made. Delays from opening
--- mean nothing here.
+-- its first response: kept, as the file has it), and one that nobody has answered by the newest time of the file, when
+-- it was made. Delays from opening mean nothing here.
 with
     timed as (
         select

@@ -1,8 +1,6 @@
--- One row per e-mail address, the only thing that tells customers apart: hashed, as an address is no id. 139
--- addresses stand under several names;
--- the newest ticket is believed. They are known since their first purchase, dated month first and without a time
--- (3/22/2021).
--- No orders: what a purchase cost is not told. All are there from the first night on.
+-- One row per e-mail address, the only thing that tells customers apart: hashed, as an address is no id. 139 addresses
+-- stand under several names; the newest ticket is believed. They are known since their first purchase, dated month
+-- first and without a time (3/22/2021). All are there from the first night on.
 with
     customers as (
         select
