@@ -6,7 +6,7 @@ Add nothing that dbt does not do, and no expectation: a property says itself wha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -56,18 +56,16 @@ def compile_project(home: Home, source: Source, as_of: date) -> list[Model]:
     """Every model in the order of its reads; `home` is an empty one whose lake holds this night."""
     warehouse.prepare_build(home, [source], as_of)
     full = _compiled(home)
-    _dbt(home, "run")
-    later = _compiled(home)
     nodes = {name: {**node.to_dict(), "resource_type": "model"} for name, node in full.items()}
     first, later_leg = (set(leg_models(nodes, is_first=is_first)) for is_first in (True, False))
     order = TopologicalSorter({name: [parent for parent in node.depends_on.nodes if parent in full] for name, node in full.items()})
-    return [
+    models = [
         Model(
             relation=full[name].relation_name,
             schema=full[name].schema,
             kept_as=full[name].config.materialized,
             full=full[name].compiled_code,
-            later=later[name].compiled_code,
+            later="",
             window=full[name].config.meta.get("window"),
             window_start=full[name].config.meta.get("window_start"),
             in_first_leg=full[name].name in first,
@@ -75,6 +73,9 @@ def compile_project(home: Home, source: Source, as_of: date) -> list[Model]:
         )
         for name in order.static_order()
     ]
+    build(models, home, source, as_of)  # dbt asks which tables there are
+    later = {node.relation_name: node.compiled_code for node in _compiled(home).values()}
+    return [replace(model, later=later[model.relation]) for model in models]
 
 
 def build(models: list[Model], home: Home, source: Source, as_of: date, nights_at_once: int | None = None) -> None:
