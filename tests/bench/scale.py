@@ -10,7 +10,7 @@ from the same rows: events with their resolved user, orders, order lines with th
 the tables of customers from the tables of events, as Parquet for the contestants and as our models for us. Identities, segments and lists are
 ours alone; the whole build's time is reported beside, by room, and what the nightly step `score` takes to fit and score. What a night costs is
 measured as in a shop that has run for long: tables of all its nights (of three weeks at L) are built from nothing, then one night more, whose
-late rows reach back two weeks.
+changes reach back ten nights, to orders that were sent back whole.
 Ratios are of CPU seconds and of wall; on a machine that others use only the first means something.
 """
 

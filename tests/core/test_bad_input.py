@@ -545,7 +545,7 @@ def test_D13_a_refund_of_an_earlier_order_loads_and_reaches_no_further_back_than
     shop.run("2026-03-20")
     assert shop.ask("select refund_id, refunded_at::varchar from {refunds}") == [("r1", "2026-03-19 10:00:00")]
     assert shop.aside() == [("refunds", "refunded_at", "late: arrived more than 35 nights after its date")]
-    assert conformed_nights(shop.home)[-1].window_from == date(2026, 3, 19)
+    assert conformed_nights(shop.home)[-1].reach.window_from == date(2026, 3, 19)
 
 
 def test_I12_I13_I31_a_night_without_records_without_file_or_of_odd_size_is_held(new_shop: Callable) -> None:

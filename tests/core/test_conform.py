@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from userops_pipeline.core import contract
 from userops_pipeline.core.conform import conform
 from userops_pipeline.core.home import PROJECT_DIR, UserOpsError
 from userops_pipeline.core.lake import nights_in_quarantine, quarantined
@@ -57,7 +58,11 @@ def content(shop: Any) -> dict[str, list[tuple]]:
 
 
 def windows(shop: Any) -> dict[str, str]:
-    return {str(night.night): str(night.window_from) for night in conformed_nights(shop.home)}
+    return {str(night.night): str(night.reach.window_from) for night in conformed_nights(shop.home)}
+
+
+def rows_from(shop: Any) -> dict[str, str]:
+    return {str(night.night): str(night.reach.rows_from) for night in conformed_nights(shop.home)}
 
 
 # -- the lake is a function of what landed -----------------------------------------------------------------------------
@@ -209,6 +214,79 @@ def test_a_version_with_a_later_date_reaches_back_to_the_older_one(shop: Any) ->
     shop.run(NIGHTS[1])
     shop.run(NIGHTS[3])
     assert windows(shop)[NIGHTS[3]] == NIGHTS[1]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reached"),
+    [
+        ({"status": "placed"}, {"status": "completed"}, NIGHTS[3]),  # a purchase before and after
+        ({"status": "completed"}, {"status": "refunded"}, NIGHTS[1]),  # none any more, from its day on
+        ({"status": "cancelled"}, {"status": "refunded"}, NIGHTS[1]),  # another act of that day
+        ({"amount": "10.00"}, {"amount": "12.00"}, NIGHTS[1]),
+        ({"user": "u1"}, {"user": "u2"}, NIGHTS[1]),
+        ({}, {}, NIGHTS[3]),
+    ],
+    ids=["delivered", "sent back", "called off and paid back", "of another amount", "of somebody else", "told again"],
+)
+def test_a_changed_order_reaches_back_to_the_purchase_it_changes(shop: Any, before: dict, after: dict, reached: str) -> None:
+    shop.drop(NIGHTS[1], "orders.csv", HEAD + order(1, NIGHTS[1], **before))
+    shop.drop(NIGHTS[3], "orders.csv", HEAD + order(1, NIGHTS[1], **after) + order(2, NIGHTS[3]))
+    shop.run(*NIGHTS)
+    assert windows(shop)[NIGHTS[3]] == reached
+    assert rows_from(shop)[NIGHTS[3]] == NIGHTS[1], "staging replaces the row where it stands"
+
+
+COUPON = {"incentive_id": "i1", "user_id": "u1", "issued_at": f"{NIGHTS[0]} 10:00:00", "value": "5"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reached"),
+    [
+        ({}, {"used_at": f"{NIGHTS[2]} 10:00:00", "order_id": "o1", "cost": "5"}, NIGHTS[2]),
+        ({}, {"claimed_at": f"{NIGHTS[1]} 10:00:00", "used_at": f"{NIGHTS[2]} 10:00:00"}, NIGHTS[1]),
+        ({"used_at": f"{NIGHTS[2]} 10:00:00"}, {"used_at": f"{NIGHTS[1]} 10:00:00"}, NIGHTS[1]),
+        ({"used_at": f"{NIGHTS[2]} 10:00:00"}, {}, NIGHTS[2]),  # taken back
+        ({"used_at": f"{NIGHTS[2]} 10:00:00"}, {"used_at": f"{NIGHTS[2]} 10:00:00", "order_id": "o1"}, NIGHTS[2]),
+        ({}, {"order_id": "o1"}, NIGHTS[3]),  # of a use that is not told yet
+        ({}, {"used_at": "2026-02-27 10:00:00"}, NIGHTS[0]),  # by a wrong clock, before it was issued
+        ({}, {"used_at": f"{NIGHTS[2]} 10:00:00", "value": "6"}, NIGHTS[0]),
+    ],
+    ids=["used", "claimed and used", "used earlier", "not used", "on an order", "of no use", "by a wrong clock", "worth more"],
+)
+def test_a_coupon_reaches_back_to_what_became_of_it(new_shop: Callable, before: dict, after: dict, reached: str) -> None:
+    columns = ["incentive_id", "user_id", "issued_at", "claimed_at", "used_at", "order_id", "value", "cost"]
+    shop = new_shop(
+        files={"incentives": {"path": "{night}/incentives*", "columns": columns}},
+        tables={"incentives": {"each": "incentives"}},
+        mappings={"incentives": f"select {', '.join(columns)}, _file, _row, _night from incentives"},
+    )
+    for night, changed in ((NIGHTS[2], before), (NIGHTS[3], after)):
+        row = {**COUPON, **changed}
+        shop.drop(night, "incentives.csv", ",".join(columns) + "\n" + ",".join(row.get(column, "") for column in columns) + "\n")
+    shop.run(*NIGHTS)
+    assert (windows(shop)[NIGHTS[3]], rows_from(shop)[NIGHTS[3]]) == (reached, NIGHTS[0])
+
+
+def test_a_night_that_comes_late_makes_those_after_it_reach_further(shop: Any) -> None:
+    """Built as of the night between, the order is called off; as of the night after it, it is a purchase again."""
+    shop.drop(NIGHTS[1], "orders.csv", HEAD + order(1, NIGHTS[1]))
+    shop.drop(NIGHTS[3], "orders.csv", HEAD + order(1, NIGHTS[1]) + order(2, NIGHTS[3]))
+    shop.run(NIGHTS[0], NIGHTS[1], NIGHTS[3])
+    assert windows(shop)[NIGHTS[3]] == NIGHTS[3]
+    shop.drop(NIGHTS[2], "orders.csv", HEAD + order(1, NIGHTS[1], status="cancelled"))
+    shop.run(NIGHTS[2])
+    assert windows(shop)[NIGHTS[3]] == NIGHTS[1]
+
+
+def test_what_a_contract_says_of_its_dates_can_be_so() -> None:
+    """A moment is a time of a table with rows that happen; what is dated by one names one of its own; what is alike are words of the list."""
+    for table in contract.tables().values():
+        moments = [column.name for column in table.columns if column.moment]
+        assert not moments or (table.at and table.staged == "whole" and {table.column(name).type for name in moments} == {"timestamp"})
+        for column in table.columns:
+            assert column.dated_by is None or column.dated_by in moments, (table.name, column.name)
+            assert set(column.alike) <= set(column.only), (table.name, column.name)
+            assert not (column.name in table.key and column.dated_by), (table.name, column.name)
 
 
 def test_a_changed_sign_up_reaches_back_to_the_earlier_of_both_and_a_changed_name_to_nothing(shop: Any) -> None:

@@ -18,7 +18,9 @@ from userops_pipeline.core import contract, engine
 from userops_pipeline.core.home import Home, UserOpsError
 from userops_pipeline.core.warehouse import Clock
 
-CLOCK = Clock(date(2026, 3, 2), date(2026, 3, 1), date(2026, 3, 1), "Asia/Shanghai", full=False, nights_to=date(2026, 3, 1)).row()
+CLOCK = Clock(
+    date(2026, 3, 2), date(2026, 3, 1), date(2026, 2, 27), date(2026, 3, 1), "Asia/Shanghai", full=False, nights_to=date(2026, 3, 1)
+).row()
 TABLES = {("marts", "orders"): {"order_id": "string", "ordered_at": "timestamp", "amount": "decimal(18,2)", "item_count": "bigint"}}
 
 
@@ -42,6 +44,7 @@ def test_spark_is_told_every_table_of_the_contract_and_the_clock(home: Home) -> 
     assert "date'2026-03-01' as nights_to" in told
     assert "'Asia/Shanghai' as business_zone" in told
     assert "timestamp'2026-02-28 16:00:00' as facts_from_at" in told
+    assert "timestamp'2026-02-26 16:00:00' as rows_from_at" in told
     assert "varchar" not in told.lower()
 
 

@@ -30,7 +30,7 @@ FIRST, AS_OF = date(2026, 3, 1), date(2026, 4, 29)
 
 
 def clock(window_from: date, zone: str) -> Clock:
-    return Clock(window_from, window_from, window_from, zone, full=False)
+    return Clock(window_from, window_from, window_from, window_from, zone, full=False)
 
 
 @pytest.mark.parametrize(("zone", "night"), NIGHTS.items(), ids=NIGHTS)

@@ -6,6 +6,7 @@ Must not know a number of any table: tables are compared with each other.
 
 from __future__ import annotations
 
+import csv
 import itertools
 import json
 import os
@@ -24,9 +25,10 @@ from typing import Any
 import duckdb
 import pytest
 from compiled import Model, build, compile_project, contents
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
+from userops_pipeline.core import contract
 from userops_pipeline.core.conform import conform
 from userops_pipeline.core.home import PROJECT_DIR, Home
 from userops_pipeline.core.landing import land
@@ -62,14 +64,17 @@ class Bench:
 
     def run(self, drops: Path, parts: list[tuple[int, int]], name: str, nights_at_once: int | None = None) -> dict[str, Any]:
         """The tables after these nights, each (first, last) landed, conformed and built as one run, in legs of so many nights."""
+        with reading(drops) as source:
+            return self.run_source(source, parts, name, nights_at_once)
+
+    def run_source(self, source: Source, parts: list[tuple[int, int]], name: str, nights_at_once: int | None = None) -> dict[str, Any]:
         home = Home(self.folder / name)
         shutil.rmtree(home.root, ignore_errors=True)  # an example that failed leaves its home to the next
-        with reading(drops) as source:
-            for first, last in parts:
-                nights = [FIRST + timedelta(days=day) for day in range(first, last + 1)]
-                land(home, source, nights)
-                conform(home, source, nights)
-                build(self.models, home, source, nights[-1], nights_at_once)
+        for first, last in parts:
+            nights = [FIRST + timedelta(days=day) for day in range(first, last + 1)]
+            land(home, source, nights)
+            conform(home, source, nights)
+            build(self.models, home, source, nights[-1], nights_at_once)
         return contents(home)
 
 
@@ -144,6 +149,156 @@ def test_nights_in_any_split_give_the_same_tables(bench: Bench, cut: Any) -> Non
 @given(cut=cut_shops())
 def test_nights_in_any_split_give_the_same_tables_many_times(bench: Bench, cut: Any) -> None:
     any_split(bench, cut)
+
+
+# -- rows that change ---------------------------------------------------------------------------------------------------
+
+# A row of each table whose rows happen in time is told on the night it is of, and again with one value changed: nothing else moves, so a
+# night that reaches less far than the value counts leaves a table as it was.
+HAPPENING = {name: table for name, table in contract.tables().items() if table.at}
+TOLD_ON, LAST_TOLD = 1, 4  # nights after which an event or a payment would be too late
+USERS_TOLD: list[str] = ["u0", "u1", "u2"]
+Told = dict[str, str]  # value by column; what is not there is empty
+
+
+def moment(night: int, *, is_evening: bool = False) -> str:
+    """A time of this business date in New York, in UTC: on the next day there, if it is in the evening."""
+    return f"{FIRST + timedelta(days=night + is_evening)} {'03:30:00' if is_evening else '17:00:00'}"
+
+
+def values_of(table: contract.Table, column: contract.Column, night: int) -> list[str]:
+    """What the column may say in a row told on this night; nothing where it need not say anything."""
+    if column.refers == "users.user_id" or column.name == "invitee_id":
+        found = [*USERS_TOLD]
+    elif column.only or column.known:
+        found = [*column.only, *column.known]
+    else:
+        found = {
+            "timestamp": [moment(day, is_evening=day % 2 == 0) for day in range(TOLD_ON, night + 1)],
+            "date": [str(FIRST + timedelta(days=day)) for day in range(TOLD_ON, night + 3)],
+            "boolean": ["true", "false"],
+            "share": ["0.5", "1"],
+            "text": ["CNY"] if column.format == "currency" else ["a", "b"],
+        }.get(column.type, ["9", "3", "60"])
+    return found if column.required or column.name == "user_id" else ["", *found]
+
+
+def first_told(table: contract.Table, number: int) -> Told:
+    row = {column.name: values_of(table, column, TOLD_ON)[0] for column in table.columns if column.required}
+    row |= {
+        column.name: "CNY" if column.format else "9" for column in table.columns if column.type == "money" or column.format == "currency"
+    }
+    row |= {name: f"{table.name} {number}" for name in table.key if table.column(name).format == "id" and name != "user_id"}
+    row |= {"user_id": USERS_TOLD[number]} if "user_id" in {column.name for column in table.columns} else {}
+    row[table.at or ""] = moment(TOLD_ON)
+    return row
+
+
+def telling(bench: Bench, changes: list[tuple[int, str, int, Told]]) -> Source:
+    """A shop of three users whose files are the contract's own tables; each change is (night, table, which row, what it says now)."""
+    folder = bench.folder / "telling"
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "drops").mkdir(parents=True)
+    tables = {"users": contract.tables()["users"], **HAPPENING}
+    document = {
+        "about": "A shop whose rows change",
+        "business_zone": "America/New_York",
+        "zone": "UTC",
+        "first_night": str(FIRST),
+        "root": {"path": str(folder / "drops")},
+        "files": {
+            name: {"path": f"{{night}}/{name}.csv", "columns": [column.name for column in table.columns]} for name, table in tables.items()
+        },
+        "tables": {name: {"each": name} for name in tables},
+    }
+    (folder / "source.yml").write_text(json.dumps(document), encoding="utf-8")
+    said: dict[tuple[int, str], list[Told]] = {
+        (0, "users"): [{"user_id": user, "registered_at": moment(0), "channel": "ad"} for user in USERS_TOLD],
+        **{(TOLD_ON, name): [first_told(table, number) for number in range(2)] for name, table in HAPPENING.items()},
+    }
+    now = {(name, number): first_told(table, number) for name, table in HAPPENING.items() for number in range(2)}
+    for night, name, number, change in sorted(changes, key=lambda change: change[0]):
+        now[name, number] = {**now[name, number], **change}
+        said.setdefault((night, name), []).append(now[name, number])
+    for name, table in tables.items():
+        names = [column.name for column in table.columns]
+        (folder / f"{name}.sql").write_text(f"select {', '.join(names)}, _file, _row, _night from {name}", encoding="utf-8")
+        for night in range(LAST_TOLD + 1):
+            file = folder / "drops" / str(FIRST + timedelta(days=night)) / f"{name}.csv"
+            file.parent.mkdir(exist_ok=True)
+            with file.open("w", encoding="utf-8", newline="") as out:
+                writer = csv.DictWriter(out, names, restval="")
+                writer.writeheader()
+                writer.writerows(said.get((night, name), []))
+    return load_source(str(folder))
+
+
+def told_anew(bench: Bench, changes: list[tuple[int, str, int, Told]], parts: list[tuple[int, int]]) -> list[str]:
+    """Tables that differ when the changes come night by night."""
+    source = telling(bench, changes)
+    return differing(bench.run_source(source, [(0, LAST_TOLD)], "once"), bench.run_source(source, parts, "parts"))
+
+
+# What a night may reach less far for than to the row's own date: a moment, what is dated by one, words that are alike.
+SHORT = [
+    (3, "orders", 0, {"status": "completed", "paid_at": moment(2)}),
+    (3, "incentives", 0, {"claimed_at": moment(2)}),
+    (4, "incentives", 0, {"used_at": moment(3, is_evening=True), "order_id": "orders 0", "cost": "5"}),
+    (3, "incentives", 1, {"used_at": moment(3)}),
+    (4, "incentives", 1, {"used_at": ""}),
+    (3, "touches", 0, {"delivered_at": moment(1), "opened_at": moment(2), "clicked_at": moment(3)}),
+    (4, "touches", 0, {"clicked_at": moment(2, is_evening=True), "converted_at": moment(3)}),
+    (4, "touches", 1, {"unsubscribed_at": moment(3), "complained_at": moment(3), "bounced_at": moment(2)}),
+    (3, "tickets", 0, {"first_reply_at": moment(2), "resolved_at": moment(2), "satisfaction": "2", "outcome": "fixed"}),
+    (4, "tickets", 0, {"satisfaction": "9"}),
+]
+
+
+@st.composite
+def changed_shops(draw: Callable) -> tuple[list[tuple[int, str, int, Told]], list[tuple[int, int]]]:
+    """Some values of some rows change, one night or another, and the nights are run in any parts."""
+    changes = []
+    for _ in range(draw(st.integers(1, 5))):
+        name, night = draw(st.sampled_from(sorted(HAPPENING))), draw(st.integers(TOLD_ON + 1, LAST_TOLD))
+        column = draw(st.sampled_from([column for column in HAPPENING[name].columns if column.name not in HAPPENING[name].key]))
+        changes.append(
+            (night, name, draw(st.integers(0, 1)), {column.name: draw(st.sampled_from(values_of(HAPPENING[name], column, night)))})
+        )
+    cuts = sorted({TOLD_ON + 1, *draw(st.sets(st.integers(TOLD_ON + 2, LAST_TOLD)))})
+    parts = [(first, last - 1) for first, last in itertools.pairwise([0, *cuts, LAST_TOLD + 1])]
+    return changes, [*parts, *draw(st.sampled_from([[], [parts[-1], parts[-1]], [parts[0], (0, LAST_TOLD)]]))]
+
+
+@settings(FEW, phases=[Phase.explicit])
+@example(told=(SHORT, [(0, 2), (3, 3), (4, 4)]))
+@given(told=changed_shops())
+def test_a_value_that_changes_reaches_as_far_back_as_it_counts(bench: Bench, told: Any) -> None:
+    assert told_anew(bench, *told) == []
+
+
+@pytest.mark.soak
+@MANY
+@given(told=changed_shops())
+def test_any_value_that_changes_reaches_as_far_back_as_it_counts_many_times(bench: Bench, told: Any) -> None:
+    assert told_anew(bench, *told) == []
+
+
+# What a contract may not say: by whose date, or as what word, a value would count that counts otherwise.
+WRONG = {
+    "the amount of an order by its payment": ("orders", "amount", {"dated_by": "paid_at"}, {"amount": "60", "paid_at": moment(3)}),
+    "an order sent back is one delivered": ("orders", "status", {"alike": HAPPENING["orders"].column("status").only}, {"status": "refunded"}),
+    "a click by the day the address was found dead": ("touches", "clicked_at", {"moment": False, "dated_by": "bounced_at"}, {"clicked_at": moment(2)}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", [pytest.param(wrong, marks=[pytest.mark.soak] if number else []) for number, wrong in enumerate(WRONG)])
+def test_a_contract_that_dates_a_value_wrongly_is_found(bench: Bench, monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    name, column, said, change = WRONG[wrong]
+    table = HAPPENING[name]
+    columns = tuple(known.model_copy(update=said) if known.name == column else known for known in table.columns)
+    changed = {**contract.tables(), name: table.model_copy(update={"columns": columns})}
+    monkeypatch.setattr(contract, "tables", lambda: changed)
+    assert told_anew(bench, [(LAST_TOLD, name, 0, change)], [(0, LAST_TOLD - 1), (LAST_TOLD, LAST_TOLD)]) != []
 
 
 # -- any order of rows, any number of files -----------------------------------------------------------------------------

@@ -43,7 +43,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection:
             con.execute(f"create table raw.{table.name} as {contract.empty_select(table)}")
         con.execute("create table raw.load_accounting (source_name varchar, table_name varchar, arrived_on date, rows_in bigint, rows_kept bigint, rows_quarantined bigint, rows_duplicate bigint)")  # fmt: skip
         as_of = FIRST_ON + timedelta(days=NIGHTS - 1)
-        write_clock(con, Clock(as_of, EVERYTHING, as_of, "Asia/Shanghai", full=True))
+        write_clock(con, Clock(as_of, EVERYTHING, EVERYTHING, as_of, "Asia/Shanghai", full=True))
         for name, columns in COLUMNS.items():
             kind = "csv" if name == "referrals" else "parquet"
             con.execute(

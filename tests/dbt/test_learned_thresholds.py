@@ -45,7 +45,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         for table in contract.tables().values():
             con.execute(f"create table raw.{table.name} as {contract.empty_select(table)}")
         con.execute("create table raw.load_accounting (source_name varchar, table_name varchar, arrived_on date, rows_in bigint, rows_kept bigint, rows_quarantined bigint, rows_duplicate bigint)")  # fmt: skip
-        write_clock(con, Clock(AS_OF, EVERYTHING, FIRST_ON, "Asia/Shanghai", full=True))
+        write_clock(con, Clock(AS_OF, EVERYTHING, EVERYTHING, FIRST_ON, "Asia/Shanghai", full=True))
         for name, columns in COLUMNS.items():
             files = f"read_{'csv' if name == 'products' else 'parquet'}('{out}/drops/*/{name}.{'csv' if name == 'products' else 'parquet'}', filename = true)"
             con.execute(

@@ -280,7 +280,7 @@ def build(path: Path, as_of: int, window_from: int | None, *, tests: bool = Fals
     """One dbt build of the shop; gives the folder of compiled SQL."""
     with duckdb.connect(str(path)) as con:
         window = EVERYTHING if window_from is None else night(window_from)
-        write_clock(con, Clock(night(as_of), window, FIRST_ON, ZONE, full=window_from is None))
+        write_clock(con, Clock(night(as_of), window, window, FIRST_ON, ZONE, full=window_from is None))
     target = path.with_suffix("")
     leave_out = ["--exclude", "resource_type:unit_test"] + ([] if tests else ["resource_type:test"])
     run_dbt(path, "build", *leave_out, target=target)

@@ -121,7 +121,7 @@ def write_raw(path: Path, everybody: list[User]) -> None:
         for table in contract.tables().values():
             con.execute(f"create table raw.{table.name} as {contract.empty_select(table)}")
         con.execute("create table raw.load_accounting (source_name varchar, table_name varchar, arrived_on date, rows_in bigint, rows_kept bigint, rows_quarantined bigint, rows_duplicate bigint)")  # fmt: skip
-        write_clock(con, Clock(AS_OF, EVERYTHING, FIRST_ON, "UTC", full=True))
+        write_clock(con, Clock(AS_OF, EVERYTHING, EVERYTHING, FIRST_ON, "UTC", full=True))
         for name, table_rows in rows.items():
             for number, row in enumerate(table_rows):
                 full = {**row, "source_name": "shop", "source_file": "f", "source_row": number}

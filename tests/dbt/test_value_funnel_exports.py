@@ -107,7 +107,7 @@ def write_raw(database: duckdb.DuckDBPyConnection) -> None:
         "create table raw.load_accounting as select 'shop' as source_name, 'orders' as table_name, date '2024-01-01' as arrived_on, "
         "1::bigint as rows_in, 1::bigint as rows_kept, 0::bigint as rows_quarantined, 0::bigint as rows_duplicate"
     )
-    write_clock(database, Clock(date.fromisoformat(AS_OF), EVERYTHING, date.fromisoformat(FIRST_ON), ZONE, full=True))
+    write_clock(database, Clock(date.fromisoformat(AS_OF), EVERYTHING, EVERYTHING, date.fromisoformat(FIRST_ON), ZONE, full=True))
     tests = ("a_test_user", "a_silent_test_user")
     add(
         database,

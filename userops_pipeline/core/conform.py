@@ -29,7 +29,7 @@ from userops_pipeline.core.lake_files import ensure_empty_tables, move_into_plac
 from userops_pipeline.core.lake_proof import refuse_other_landing
 from userops_pipeline.core.landing import Manifest, manifests
 from userops_pipeline.core.mappings import checked_sql
-from userops_pipeline.core.nights import conformed_nights, mark_nights
+from userops_pipeline.core.nights import Reach, conformed_nights, mark_nights
 from userops_pipeline.core.reach import reach
 from userops_pipeline.core.reading import Reading, date_literal, identifier, quoted
 from userops_pipeline.core.sealing import seal
@@ -145,7 +145,8 @@ def _conform_nights(
         crash_point("conform:before_files")
         move_into_place(home, source, nights, written)
         crash_point("conform:after_files")
-        mark_nights(home, source, nights, _contents(connection), reach(connection, home, source, nights))
+        reaches = {night: Reach(*dates) for night, dates in reach(connection, home, source, nights).items()}
+        mark_nights(home, source, nights, _contents(connection), reaches)
     return [Accounting(*row) for row in rows]
 
 

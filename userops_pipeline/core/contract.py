@@ -57,6 +57,9 @@ class Column(BaseModel):
     format: Literal["phone", "email", "contact_point", "id", "currency"] | None = None
     restates: bool = False
     ahead: bool = False
+    moment: bool = False
+    dated_by: str | None = None
+    alike: tuple[str, ...] = ()
     min: str | int | float | None = None
     max: str | int | float | None = None
 
@@ -92,6 +95,15 @@ class Table(BaseModel):
 
     def column(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)
+
+    @property
+    def moments(self) -> dict[str, tuple[str, ...]]:
+        """By the column that dates it, what else staging has of each fact a row tells of: the row's own first, then the later ones."""
+        if self.at is None:
+            return {}
+        dates = {column.name: self.at if column.dated_by is None else column.dated_by for column in self.columns if not column.personal}
+        names = [self.at, *(column.name for column in self.columns if column.moment)]
+        return {name: tuple(column for column, by in dates.items() if by == name and column not in names) for name in names}
 
     @property
     def business_date_column(self) -> str | None:
@@ -139,9 +151,11 @@ def staging_columns(table: Table) -> list[tuple[str, str, str]]:
     return rows
 
 
-def _marks(column: Column) -> dict[str, bool]:
-    """What a reader must be told of a column: that it names a person, or says what a rule may not use without a reason."""
-    return {name: True for name in ("personal", "sensitive") if getattr(column, name)}
+def _marks(column: Column) -> dict[str, Any]:
+    """What a reader must be told of a column: that it names a person, says what a rule may not use without a reason, or which of its words
+    are alike."""
+    marks: dict[str, Any] = {name: True for name in ("personal", "sensitive") if getattr(column, name)}
+    return {**marks, "alike": list(column.alike)} if column.alike else marks
 
 
 def dbt_yaml() -> str:

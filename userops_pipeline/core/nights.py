@@ -10,7 +10,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -27,32 +27,60 @@ TYPING_LIBRARIES = ("email-validator", "idna", "phonenumbers")
 
 
 @dataclass(frozen=True)
+class Reach:
+    """Earliest business dates that arrivals change: of a fact that appeared, vanished or changed, and of a row that tells of one."""
+
+    window_from: date
+    rows_from: date
+
+    def or_further(self, other: Reach | None) -> Reach:
+        """Back to the earlier of both."""
+        return self if other is None else Reach(min(self.window_from, other.window_from), min(self.rows_from, other.rows_from))
+
+
+@dataclass(frozen=True)
 class Night:
-    """What a conformed night holds: the hash of its rows and the earliest business date they change."""
+    """What a conformed night holds: the hash of its rows, and how far back they reach."""
 
     source: str
     night: date
     content_hash: str
-    window_from: date
+    reach: Reach
     config_hash: str
     files: Files = field(default_factory=dict, compare=False, repr=False)
     landed: tuple[str, ...] = field(default=(), compare=False, repr=False)  # what it was made of, by path below lake/landing/
 
 
-def mark_nights(home: Home, source: Source, nights: list[date], contents: Mapping[date, str], windows: Mapping[date, date]) -> None:
-    """One JSON per night, written last: with it the night is conformed, and its files can be held against it. `windows` has the nights that
-    reach back further than to themselves."""
+def mark_nights(home: Home, source: Source, nights: list[date], contents: Mapping[date, str], reaches: Mapping[date, Reach]) -> None:
+    """One JSON per night, written last: with it the night is conformed, and its files can be held against it. `reaches` has the nights that
+    reach back further than to themselves, and later ones, conformed before, that follow other versions now."""
+    _reach_further(home, {night: reach for night, reach in reaches.items() if night not in nights})
     config = config_hash(home, source)
     for night in nights:
         place = home.nights / night.isoformat() / f"{source.name}.json"
-        content, window = contents.get(night, ""), windows.get(night, night)
+        content, reach = contents.get(night, ""), Reach(night, night).or_further(reaches.get(night))
         if place.is_file():
             before = json.loads(place.read_text(encoding="utf-8"))
             if before["content_hash"] != content:
                 # What the old content touched is gone from the lake, so all of it is recomputed.
-                window = min(window, *(known.window_from for known in conformed_nights(home)))
-        mark = {"source": source.name, "night": night, "content_hash": content, "window_from": window, "config_hash": config}
+                for known in conformed_nights(home):
+                    reach = reach.or_further(known.reach)
+        mark = {"source": source.name, "night": night, "content_hash": content, **asdict(reach), "config_hash": config}
         write_json(place, {**mark, "files": files_of(home, source.name, night), "landed": sorted(landed(home, source, night))})
+
+
+def _reach_further(home: Home, reaches: Mapping[date, Reach]) -> None:
+    """Nights conformed before an earlier one: they follow its versions now, so taking them away again changes what these say."""
+    for night, reach in reaches.items():
+        for place in sorted((home.nights / night.isoformat()).glob("*.json")):
+            document = json.loads(place.read_text(encoding="utf-8"))
+            write_json(place, {**document, **asdict(_reach_of(document).or_further(reach))})
+
+
+def _reach_of(document: Mapping[str, str]) -> Reach:
+    window_from = document["window_from"]
+    # A mark from before rows had a reach of their own: facts reached as far as rows.
+    return Reach(date.fromisoformat(window_from), date.fromisoformat(document.get("rows_from", window_from)))
 
 
 def config_hash(home: Home, source: Source) -> str:
@@ -87,7 +115,7 @@ def conformed_nights(home: Home, source: str | None = None) -> list[Night]:
                 document["source"],
                 date.fromisoformat(document["night"]),
                 document["content_hash"],
-                date.fromisoformat(document["window_from"]),
+                _reach_of(document),
                 document["config_hash"],
                 {name: (size, digest) for name, (size, digest) in document.get("files", {}).items()},
                 tuple(document.get("landed", ())),

@@ -1,4 +1,4 @@
-"""Reach: how far back the rows that arrived in a night change what was known, as the earliest business date they touch.
+"""Reach: how far back the rows that arrived in a night change what was known, as the earliest business date of a fact they touch.
 
 Here lives every way in which an arrival restates the past, read from the conformed files alone.
 Add a way here when a model begins to draw a conclusion backwards; must not write: conform notes the date in the night's mark (nights).
@@ -11,11 +11,14 @@ from datetime import date, timedelta
 import duckdb
 
 from userops_pipeline.core import contract
-from userops_pipeline.core.contract import Table
+from userops_pipeline.core.contract import Column, Table
 from userops_pipeline.core.home import Home
 from userops_pipeline.core.lake import raw_scan
 from userops_pipeline.core.reading import date_literal, quoted
 from userops_pipeline.core.source import Source
+
+# The order of a key's versions, as staging has it: the last one counts.
+VERSIONS = "arrived_on, source_row, source_name, source_file"
 
 
 def _business_date(value: str, source: Source) -> str:
@@ -30,43 +33,30 @@ def _earliest(value: str, source: Source) -> str:
     return f"least({_business_date(f'min({value})', source)}, {_business_date(f'min({value}) + interval 1 hour', source)})"
 
 
-def reach(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, nights: list[date]) -> dict[date, date]:
-    """Earliest business date that each night's arrivals change, where earlier than the night itself.
+def reach(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, nights: list[date]) -> dict[date, tuple[date, date]]:
+    """The earliest date of a fact and of a row that each night's arrivals change, where one is before the night itself; and so for nights
+    after them that are conformed already, whose rows follow other versions now. `nights` is a table of the connection, too.
 
-    Four ways to reach back: a row dated earlier, a row whose older version was dated earlier, a dimension row whose history-bearing
-    value is new or changed, which touches every fact that refers to it and every night it was told on (contract: `versions`), and a
-    device whose first user was not known before, which gives that user the device's earlier events (contract: `stitch`). What changes
-    a link between device and user reaches as many days further.
+    Four ways to reach back: a row of something that happened earlier, a row of which the version before told something else (`_versions`),
+    a dimension row whose history-bearing value is new or changed, which touches every fact that refers to it and every night it was told on
+    (contract: `versions`), and a device whose first user was not known before, which gives that user the device's earlier events (contract:
+    `stitch`). What changes a link between device and user reaches as many days further.
     """
-    windows: dict[date, date] = {}
+    reaches: dict[date, tuple[date, date]] = {}
 
-    def note(rows: list[tuple[date, date | None]]) -> None:
-        for night, day in rows:
-            if day is not None and day < windows.get(night, night):
-                windows[night] = day
+    def note(rows: list[tuple]) -> None:
+        for night, day, *stands in rows:
+            fact, row = reaches.get(night, (night, night))
+            reached = min(day or night, fact), min([row, *filter(None, stands)])
+            if reached != (night, night):
+                reaches[night] = reached
 
     tables = contract.tables()
     for name in source.tables:
         table = tables[name]
         key = ", ".join(table.key)
         if table.at is not None:
-            note(
-                connection.execute(
-                    f"""
-                    with tonight as (
-                        select arrived_on, {key}, {table.at} as happened_at from {raw_scan(home, table.name)} where arrived_on in (select night from nights)
-                    ),
-                    older as (
-                        select arrived_on, {key}, {table.at} as happened_at from {raw_scan(home, table.name)} semi join tonight using ({key})
-                    )
-                    select arrived_on, {_earliest("happened_at", source)} from tonight group by 1
-                    union all
-                    select t.arrived_on, {_earliest("o.happened_at", source)} - {table.stitch}
-                    from tonight as t join older as o using ({key})
-                    where o.arrived_on < t.arrived_on group by 1
-                    """
-                ).fetchall()
-            )
+            note(_versions(connection, home, source, table))
             continue
         bearing = [column for column in table.columns if column.restates]
         if not bearing:
@@ -79,11 +69,13 @@ def reach(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, nig
                 select distinct {key} from {raw_scan(home, table.name)} where arrived_on in (select night from nights)
             ),
             versions as (
-                select arrived_on, {key}, {values} as content,
-                    lag({values}) over (partition by {key} order by arrived_on, source_name, source_file, source_row) as before
+                select arrived_on, {key}, {values} as content, lag({values}) over versions as before, lag(arrived_on) over versions as before_on
                 from {raw_scan(home, table.name)} semi join tonight using ({key})
+                window versions as (partition by {key} order by {VERSIONS})
             )
-            select * from versions where before is distinct from content and arrived_on in (select night from nights)
+            select * exclude (before_on) from versions
+            where before is distinct from content
+                and (arrived_on in (select night from nights) or before_on in (select night from nights))
             """
         )
         for column in bearing:
@@ -158,7 +150,73 @@ def reach(connection: duckdb.DuckDBPyConnection, home: Home, source: Source, nig
     for fact in tables.values():
         if fact.stitch and {fact.name, "identities"} & source.tables.keys():
             note(_stitched(connection, home, source, nights, fact))
-    return windows
+    return reaches
+
+
+def _versions(
+    connection: duckdb.DuckDBPyConnection, home: Home, source: Source, table: Table
+) -> list[tuple[date, date | None, date | None]]:
+    """(night, earliest date of a fact that its rows bring, take away or change, earliest date that these rows or their versions have).
+
+    A row tells of what happened at `at` and at later moments (contract: `moment`); each has its own columns, and a fact is another one
+    where its time or one of these differs from the version before. A row that came once is new in all of them, and begins at `at`.
+    """
+    assert table.at is not None
+    key, raw = ", ".join(table.key), raw_scan(home, table.name)
+    is_tonight = "arrived_on in (select night from nights)"
+    connection.execute(
+        f"""
+        create or replace temp table again as
+        select {key} from {raw} semi join (select {key} from {raw} where {is_tonight}) as tonight using ({key}) group by all having count(*) > 1
+        """
+    )
+    rows = connection.execute(
+        f"select arrived_on, {_earliest(table.at, source)} as day, day from {raw} anti join again using ({key}) where {is_tonight} group by 1"
+    ).fetchall()
+    facts = []
+    for number, (moment, columns) in enumerate(table.moments.items()):
+        happened_at = table.at if moment == table.at else f"case when {moment} is not null then greatest({moment}, {table.at}) end"
+        values = ", ".join(f"{name} := {_told(table.column(name))}" for name in columns)
+        told = f"struct_pack(happened_at := {happened_at}" + (f", {values})" if values else ")")
+        facts.append(f"{told if moment == table.at else f'case when {moment} is not null then {told} end'} as fact_{number}")
+    names = [f"fact_{number}" for number in range(len(facts))]
+    befores = ", ".join(f"lag({name}) over versions as before_{name}" for name in names)
+    changed = ", ".join(
+        f"case when {name} is distinct from before_{name} then least({name}.happened_at, before_{name}.happened_at) end" for name in names
+    )
+    # Whom a changed event belonged to may have been linked to its device.
+    day = f"least({_earliest('changed_at', source)}, {_earliest('unlinked_at', source)} - {table.stitch})"
+    return (
+        rows
+        + connection.execute(
+            f"""
+        with told as (
+            select arrived_on, source_row, source_name, source_file, {key}, {table.at} as stands_at, {", ".join(facts)}
+            from {raw} semi join again using ({key})
+        ),
+        steps as (
+            select arrived_on, lag(arrived_on) over versions as before_on, {", ".join(names)}, {befores},
+                min(stands_at) over (partition by {key}) as stands_at
+            from told
+            window versions as (partition by {key} order by {VERSIONS})
+        ),
+        changes as (
+            select arrived_on, stands_at, least({changed}) as changed_at,
+                case when fact_0 is distinct from before_fact_0 then before_fact_0.happened_at end as unlinked_at
+            from steps
+            where {is_tonight} or before_on in (select night from nights)
+        )
+        select arrived_on, {day}, {_earliest("stands_at", source)} from changes group by 1
+        """
+        ).fetchall()
+    )
+
+
+def _told(column: Column) -> str:
+    """SQL of a value as past nights see it: words that are alike are one."""
+    if not column.alike:
+        return column.name
+    return f"case when {column.name} in ({', '.join(map(quoted, column.alike))}) then {quoted(column.alike[0])} else {column.name} end"
 
 
 def _stitched(

@@ -21,10 +21,11 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from userops_pipeline.core import contract, lake_proof
+from userops_pipeline.core.contract import Table
 from userops_pipeline.core.engine import Columns, engine, show
 from userops_pipeline.core.home import DBT_PROJECT_DIR, PACKAGE_DIR, Home, UserOpsError
 from userops_pipeline.core.lake import accounting_scan, raw_scan
-from userops_pipeline.core.nights import Night, conformed_nights
+from userops_pipeline.core.nights import Night, Reach, conformed_nights
 from userops_pipeline.core.sealing import seal
 from userops_pipeline.core.source import Source
 
@@ -43,10 +44,15 @@ USER_NIGHTS = 50_000_000
 
 @dataclass(frozen=True)
 class Clock:
-    """The night a build is for, and the first business date it must recompute: `EVERYTHING` where it starts anew."""
+    """The night a build is for, and the first business date it must recompute: `EVERYTHING` where it starts anew.
+
+    `window_from` is that of the earliest fact that differs, `rows_from` the earliest date of a row that tells of one: a coupon used last
+    night differs from last night on, and stands where it was issued.
+    """
 
     as_of: date
     window_from: date
+    rows_from: date
     first_on: date
     business_zone: str
     full: bool
@@ -55,10 +61,19 @@ class Clock:
 
     @property
     def facts_from_at(self) -> datetime:
-        """When `window_from` begins, in UTC without saying so: the first time its clocks show midnight, or show anything, where they skip it."""
-        if self.window_from == EVERYTHING:
+        """When `window_from` begins, in UTC without saying so."""
+        return self._begins(self.window_from)
+
+    @property
+    def rows_from_at(self) -> datetime:
+        """When `rows_from` begins, in UTC without saying so."""
+        return self._begins(self.rows_from)
+
+    def _begins(self, day: date) -> datetime:
+        """The first time the day's clocks show midnight, or show anything, where they skip it."""
+        if day == EVERYTHING:
             return datetime.min
-        return datetime.combine(self.window_from, time.min, ZoneInfo(self.business_zone)).astimezone(UTC).replace(tzinfo=None)
+        return datetime.combine(day, time.min, ZoneInfo(self.business_zone)).astimezone(UTC).replace(tzinfo=None)
 
     def row(self) -> dict[str, date | datetime | str]:
         """By column of the source `run.clock`; without a leg its nights are those of the whole window."""
@@ -68,6 +83,8 @@ class Clock:
             "first_on": self.first_on,
             "business_zone": self.business_zone,
             "facts_from_at": self.facts_from_at,
+            "rows_from": self.rows_from,
+            "rows_from_at": self.rows_from_at,
             "nights_from": self.nights_from or self.window_from,
             "nights_to": self.nights_to or self.as_of,
         }
@@ -93,24 +110,30 @@ def _open(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def _included(home: Home) -> tuple[dict[tuple[str, date], Night], date | None, str | None]:
-    """What the warehouse was built from: its nights, the date a broken build may have reached back to, and its project hash."""
+def _included(home: Home) -> tuple[dict[tuple[str, date], Night], Reach | None, str | None]:
+    """What the warehouse was built from: its nights, how far a broken build may have reached back, and its project hash."""
     if not home.warehouse.is_file():
         return {}, None, None
     with _open(home) as connection:
         exists = connection.execute(
-            "select count(*) from information_schema.tables where table_schema = 'raw' and table_name = 'built'"
+            "select count(*) from information_schema.columns where table_schema = 'raw' and table_name = 'built' and column_name = 'dirty_rows_from'"
         ).fetchone()
         if not exists or exists[0] == 0:
             return {}, None, None
-        row = connection.execute("select nights, dirty_from, project_hash from raw.built").fetchone()
+        row = connection.execute("select nights, project_hash, dirty_from, dirty_rows_from from raw.built").fetchone()
     if row is None:
         return {}, None, None
     nights = [
-        Night(entry["source"], date.fromisoformat(entry["night"]), entry["content_hash"], date.fromisoformat(entry["window_from"]), "")
+        Night(
+            entry["source"],
+            date.fromisoformat(entry["night"]),
+            entry["content_hash"],
+            Reach(date.fromisoformat(entry["window_from"]), date.fromisoformat(entry["rows_from"])),
+            "",
+        )
         for entry in json.loads(row[0])
     ]
-    return {(night.source, night.night): night for night in nights}, row[1], row[2]
+    return {(night.source, night.night): night for night in nights}, Reach(row[2], row[3]) if row[2] else None, row[1]
 
 
 def _clock(home: Home, sources: list[Source], as_of: date, full: bool) -> Clock:
@@ -120,24 +143,24 @@ def _clock(home: Home, sources: list[Source], as_of: date, full: bool) -> Clock:
     Raises:
         UserOpsError: the lake holds no night up to `as_of`.
     """
-    target = {(night.source, night.night): night for night in conformed_nights(home) if night.night <= as_of}
+    known = {(night.source, night.night): night for night in conformed_nights(home)}
+    target = {key: night for key, night in known.items() if night.night <= as_of}
     if not target:
         raise UserOpsError(f"The lake holds no night up to {as_of}; run `userops nightly --date {as_of}` or a later date first.")
-    included, dirty_from, project = _included(home)
-    if full or not included or project != project_hash() or (engine() == "spark" and dirty_from):
-        window_from, full = EVERYTHING, True
+    included, dirty, project = _included(home)
+    if full or not included or project != project_hash() or (engine() == "spark" and dirty):
+        reached, full = Reach(EVERYTHING, EVERYTHING), True
     else:
-        reaches: list[date] = [as_of, *([dirty_from] if dirty_from else [])]
+        reached = Reach(as_of, as_of).or_further(dirty)
         for key in included.keys() | target.keys():
             old, new = included.get(key), target.get(key)
             if old is None or new is None:
-                night = old or new
-                assert night is not None
-                reaches.append(night.window_from)
+                for night in (old, known.get(key)):  # what is taken away may follow other versions by now
+                    reached = reached.or_further(night and night.reach)
             elif old.content_hash != new.content_hash:
-                reaches.append(EVERYTHING)
-        window_from = min(reaches)
-    return Clock(as_of, window_from, min(source.first_night for source in sources), sources[0].business_zone, full)
+                reached = Reach(EVERYTHING, EVERYTHING)
+    first_on = min(source.first_night for source in sources)
+    return Clock(as_of, reached.window_from, reached.rows_from, first_on, sources[0].business_zone, full)
 
 
 def legs(home: Home, clock: Clock, nights_at_once: int | None = None) -> list[Clock]:
@@ -200,29 +223,37 @@ def prepare_build(home: Home, sources: list[Source], as_of: date, *, full: bool 
         connection.execute("create schema if not exists raw")
         for table in contract.tables().values():
             columns = ", ".join(f'"{name}"' for name in contract.raw_columns(table))
-            # Staging reads what happened from the window on.
-            since = clock.window_from if table.at and not clock.full else None
+            since = _read_since(clock, table) if table.at and not clock.full else None
             connection.execute(f"create or replace view raw.{table.name} as select {columns} from {raw_scan(home, table.name, since)}")
         connection.execute(
             "create or replace view raw.load_accounting as select source_name, table_name, arrived_on, rows_in, rows_kept, "
             f"rows_quarantined, rows_duplicate from {accounting_scan(home)}"
         )
         write_clock(connection, clock)
-        connection.execute("create table if not exists raw.built (nights varchar, dirty_from date, project_hash varchar)")
+        connection.execute(
+            "create table if not exists raw.built (nights varchar, dirty_from date, dirty_rows_from date, project_hash varchar)"
+        )
         if connection.execute("select 1 from raw.built").fetchone() is None:
-            connection.execute("insert into raw.built values ('[]', null, ?)", [project_hash()])
+            connection.execute("insert into raw.built values ('[]', null, null, ?)", [project_hash()])
         # Until the build has succeeded, its window counts as half done.
-        connection.execute("update raw.built set dirty_from = least(coalesce(dirty_from, ?), ?)", [clock.window_from] * 2)
+        connection.execute(
+            "update raw.built set dirty_from = least(dirty_from, ?), dirty_rows_from = least(dirty_rows_from, ?)",
+            [clock.window_from, clock.rows_from],
+        )
         connection.commit()
     return clock
 
 
+def _read_since(clock: Clock, table: Table) -> date:
+    """First night of a table of things that happen that staging reads: a table that is kept has its rows replaced by their own date."""
+    return clock.window_from if table.staged == "window" else clock.rows_from
+
+
 def _prove(home: Home, clock: Clock) -> None:
-    happening = {table.name for table in contract.tables().values() if table.at}
-    window = f"arrived_on={clock.window_from}"
+    since = {table.name: f"arrived_on={_read_since(clock, table)}" for table in contract.tables().values() if table.at}
 
     def is_read(place: Path) -> bool:
-        return clock.full or place.parent.parent.name not in happening or place.parent.name >= window
+        return clock.full or place.parent.name >= since.get(place.parent.parent.name, "")
 
     marks = [(night.night, night.files) for night in conformed_nights(home)]
     lake_proof.refuse(lake_proof.problems(home, marks, read_whole=is_read))
@@ -242,14 +273,18 @@ def finish_build(home: Home, as_of: date, handed_over: Mapping[tuple[str, str], 
             "source": night.source,
             "night": night.night.isoformat(),
             "content_hash": night.content_hash,
-            "window_from": night.window_from.isoformat(),
+            "window_from": night.reach.window_from.isoformat(),
+            "rows_from": night.reach.rows_from.isoformat(),
         }
         for night in conformed_nights(home)
         if night.night <= as_of
     ]
     with _open(home) as connection:
         show(home, connection, handed_over or {})
-        connection.execute("update raw.built set nights = ?, dirty_from = null, project_hash = ?", [json.dumps(nights), project_hash()])
+        connection.execute(
+            "update raw.built set nights = ?, dirty_from = null, dirty_rows_from = null, project_hash = ?",
+            [json.dumps(nights), project_hash()],
+        )
 
 
 @contextmanager
@@ -276,7 +311,7 @@ def built_clock(home: Home, as_of: date) -> Clock:
         UserOpsError: the warehouse was built for another night, or its last build did not finish.
     """
     with reading(home) as connection:
-        clock = connection.execute("select as_of, window_from, first_on, business_zone from raw.clock").fetchone()
+        clock = connection.execute("select as_of, window_from, rows_from, first_on, business_zone from raw.clock").fetchone()
         built = connection.execute("select dirty_from from raw.built").fetchone()
     if clock is None or clock[0] != as_of or built is None or built[0] is not None:
         raise UserOpsError(f"The warehouse does not hold a finished build of {as_of}; run the whole night.")

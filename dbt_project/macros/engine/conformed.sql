@@ -9,7 +9,8 @@
     {%- set relation = source("raw", table) -%}
     {%- set clock = ref("int_clock") -%}
     {%- set again = ref("stg_" ~ table ~ "_again") if staged == "window" -%}
-    {%- if at and staged == "whole" -%} {{- windowed(on, start="facts_from") -}} {%- endif -%}
+    {%- set since = rows_since(staged) -%}
+    {%- if at and staged == "whole" -%} {{- windowed(on, start=since) -}} {%- endif -%}
     {%- if execute -%}
         {%- set contract = graph.sources["source.userops.raw." ~ table].config.meta -%}
         {%- set key = contract["key"] -%}
@@ -20,22 +21,24 @@
         {%- do published.append("arrived_on") -%}
         {%- set lineage = ["source_name", "source_file", "source_row"] -%}
         {%- set hidden_key = key | reject("in", published) | list -%}
-        {%- set kept = published | reject("equalto", on) | list + (["business_zone", "facts_from_at"] if at else []) -%}
+        {%- set kept = published | reject("equalto", on) | list + (["business_zone", since ~ "_at"] if at else []) -%}
         with
             arrived as {{ inlined() }} (
                 select
                     {%- for column in published + hidden_key + lineage if column != on %}
                         raw.{{ column }},
                     {%- endfor %}
-                    {%- if at %} clock.business_zone, clock.facts_from_at, {%- endif %}
+                    {%- if at %} clock.business_zone, clock.{{ since }}_at, {%- endif %}
                     {{ key_hash(contract) }} as key_hash
                 from {{ relation }} as raw
                 cross join {{ clock }} as clock
-                where {{ has_arrived(at) }}
+                where {{ has_arrived(at, staged) }}
             ),
             -- Few keys arrive twice: finding those is cheap, ranking or copying every row is not.
             again as (
-                {%- if again %}select key_hash from {{ again }}{%- else %}{{ arrived_again(table, at) }} {%- endif -%}
+                {%- if again %}select key_hash from {{ again }}
+                {%- else %}{{ arrived_again(table, at, staged) }}
+                {%- endif -%}
             ),
             -- A case and not a join: a planner that expects many of them would keep all rows in memory instead.
             single as (
@@ -71,7 +74,7 @@
         select {{ published | join(", ") }}
         from dated
         {#- Said of the time and not of its date: the date would be reckoned twice for every row. #}
-        {%- if at %} where {{ at }} >= facts_from_at {%- endif %}
+        {%- if at %} where {{ at }} >= {{ since }}_at {%- endif %}
     {%- endif -%}
 {% endmacro %}
 
@@ -79,7 +82,7 @@
     Keys of a contract table that arrived more than once, each as a number: so counted, fifty million keys fit in memory. Keys that
     share a number are both here, and whoever reads this ranks the rows of each by itself.
 -#}
-{% macro arrived_again(table, at=none) %}
+{% macro arrived_again(table, at=none, staged="whole") %}
     {%- set relation = source("raw", table) -%}
     {%- set clock = ref("int_clock") -%}
     {%- if execute -%}
@@ -87,7 +90,7 @@
         select {{ key }} as key_hash
         from {{ relation }} as raw
         cross join {{ clock }} as clock
-        where {{ has_arrived(at) }}
+        where {{ has_arrived(at, staged) }}
         group by {{ key }}
         having count(*) > 1
     {%- endif -%}
@@ -99,9 +102,15 @@
     {{ hashed(columns) }}
 {%- endmacro %}
 
-{% macro has_arrived(at) -%}
-    raw.arrived_on <= clock.as_of {%- if at %} and raw.arrived_on >= clock.facts_from {%- endif %}
+{% macro has_arrived(at, staged) -%}
+    raw.arrived_on <= clock.as_of {%- if at %} and raw.arrived_on >= clock.{{ rows_since(staged) }} {%- endif %}
 {%- endmacro %}
+
+{#-
+    The column of int_clock from which on staging reads a table of things that happen. A row that is kept is replaced where it stands, by
+    its own date; the facts it tells of may begin later (contract: `moment`), and what is not kept is read for those alone.
+-#}
+{% macro rows_since(staged) -%} {{ return("facts_from" if staged == "window" else "rows_from") }} {%- endmacro %}
 
 {#- Said of a CTE that is read more than once and too large to be copied: DuckDB would write it out, Spark never does. -#}
 {% macro inlined() -%} {{ return(adapter.dispatch("inlined", "userops")()) }} {%- endmacro %}

@@ -4,7 +4,7 @@
 -#}
 {#-
     Makes a model incremental by a date that places its rows in time. `start` is the column of int_clock from which on they are
-    recomputed: `facts_from` for rows of what happened, `window_from` for rows of a night.
+    recomputed: `facts_from` for rows of what happened, `window_from` for rows of a night, `rows_from` for rows of raw as they stand.
 -#}
 {% macro windowed(date, start="window_from") -%}
     {%- do ref("int_clock") -%}

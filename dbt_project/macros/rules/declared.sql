@@ -28,6 +28,13 @@
 {#- The rules a model states under config.meta; empty while dbt reads the project. -#}
 {% macro rules_of(model) -%} {{ return(declared(model).config.meta if execute else {}) }} {%- endmacro %}
 
+{#- Statuses in which an order is a purchase, if it has an amount: the contract's word, since conform takes these for alike. -#}
+{% macro bought_statuses() -%}
+    {{ return(graph.sources["source.userops.raw.orders"].columns["status"].config.meta["alike"] if execute else []) }}
+{%- endmacro %}
+
+{% macro is_bought(status) -%} {{ status }} in ('{{ bought_statuses() | join("', '") }}') {%- endmacro %}
+
 {#- Days within which the first user seen on a device gets its earlier events: the contract's word, since conform reaches as far back. -#}
 {% macro stitch_days() -%}
     {{ return(graph.sources["source.userops.raw.events"].config.meta["stitch"] if execute else 0) }}

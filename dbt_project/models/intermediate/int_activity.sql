@@ -55,7 +55,13 @@ with
             cast(null as string) as device_id,
             ordered_at as activity_at,
             ordered_on as activity_on,
-            case when is_purchase then 'purchase' else 'order_' || status end as activity,
+            case
+                when is_purchase
+                then 'purchase'
+                when {{ is_bought("status") }}
+                then 'order_free'
+                else 'order_' || status
+            end as activity,
             status <> 'void' as is_own,
             'order' as object_type,
             order_id as object_id,

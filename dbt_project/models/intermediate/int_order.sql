@@ -33,7 +33,7 @@ select
     coalesce(orders.is_plan, false) as is_plan,
     orders.plan,
     orders.paid_until,
-    orders.status in ('placed', 'paid', 'shipped', 'completed') and coalesce(orders.amount > 0, true) as is_purchase,
+    {{ is_bought("orders.status") }} and coalesce(orders.amount > 0, true) as is_purchase,
     {{ iso_weekday("orders.ordered_on") }} as weekday,
     {{ business_hour("orders.ordered_at", "clock.business_zone") }} as hour_of_day
 from orders

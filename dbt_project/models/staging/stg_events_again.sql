@@ -1,1 +1,1 @@
-{{ config(materialized="table") }} {{ arrived_again("events", at="event_at") }}
+{{ config(materialized="table") }} {{ arrived_again("events", at="event_at", staged="window") }}
