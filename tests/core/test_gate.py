@@ -80,7 +80,7 @@ def test_good_nights_and_a_quiet_one_pass_and_every_kind_of_bad_case_is_caught(t
         select * from t
         union all select * from t
         union all select * replace ('{CANARY}-3' as order_id, 'stranger' as user_id) from t
-        union all select * replace ('{CANARY}-4' as order_id, null as currency) from t
+        union all select * replace ('{CANARY}-4' as order_id, null as ordered_at) from t
         union all select * replace ('{CANARY}-5' as order_id, '{CANARY}' as status) from t
         union all select * replace ('{CANARY}-6' as order_id, cast(-5 as decimal(18, 2)) as amount, 'stranger@shop.example' as merchant_id) from t
         union all select * replace ('{CANARY}-8' as order_id, 'JPY' as currency) from t
@@ -89,7 +89,7 @@ def test_good_nights_and_a_quiet_one_pass_and_every_kind_of_bad_case_is_caught(t
     bad = run_gate(shop.home, [source], [TONIGHT], TONIGHT, waived=frozenset({"orders.key_is_unique", "orders.status_is_there"}))
     assert failed(bad) == {
         "orders.key_is_unique",
-        "orders.currency_is_there",
+        "orders.ordered_at_is_there",
         "orders.status_is_known",
         "orders.user_id_resolves",
         "orders.amount_in_range",
@@ -108,7 +108,7 @@ def test_good_nights_and_a_quiet_one_pass_and_every_kind_of_bad_case_is_caught(t
     assert details["shop_files_are_fresh"] == f"users: {TONIGHT}"
     counts = {result.name: (result.rows, result.unexpected) for result in bad if result.table == "orders" and not result.passed}
     assert counts["key_is_unique"] == (7, 2)
-    assert counts["currency_is_there"] == (7, 1)
+    assert counts["ordered_at_is_there"] == (7, 1)
 
     pages = [path.read_text(encoding="utf-8", errors="replace") for path in shop.home.data_docs.rglob("*") if path.is_file()]
     assert any("orders" in page for page in pages)

@@ -27,7 +27,7 @@ CLEAN = """
         case hash(n, i, 'st') % 5 when 0 then 'placed' when 1 then 'cancelled' else 'completed' end as status,
         (5 + exp(ln(40) * (hash(i, n, 'am') % 1000) / 1000))::decimal(18, 2) as amount,
         case when hash(i, n, 'd') % 3 = 0 then 2.50::decimal(18, 2) end as discount_amount, 'CNY' as currency,
-        's' || hash(i, n, 's') % 12 as merchant_id, false as is_plan
+        's' || hash(i, n, 's') % 12 as merchant_id, false as is_plan, null::varchar as plan, null::timestamp as paid_until
     from range(date '{first}', date '{first}' + interval {nights} day, interval 1 day) as nights (at_), range(80 + {more}) as rows (i),
         lateral (select at_::date as n)
     where i < 80 or dayofweek(n) in (0, 6)

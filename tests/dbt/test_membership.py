@@ -29,7 +29,7 @@ CHAIN = (
     "int_user_rfm",
     "user_rfm_history",
 )
-WRITTEN = ("int_clock", "int_user", "int_night", "int_user_day", "int_gap_threshold")
+WRITTEN = ("int_clock", "int_user", "int_night", "int_user_day", "int_user_plan_night", "int_gap_threshold")
 Models = dict[str, dict[str, Any]]
 Day = tuple[int, Decimal, Decimal, int]  # night, spend, refund, reviews
 
@@ -86,8 +86,9 @@ class Shop:
             [FIRST_ON, night(-60), USERS],
         )
         con.execute("create table int_gap_threshold (version_on date, category varchar, usual_gap_days bigint, long_gap_days bigint, late_gap_days bigint, overdue_gap_days bigint)")  # fmt: skip
-        columns = {name: column["data_type"] for name, column in self.models["int_user_day"]["columns"].items()}
-        con.execute("create table int_user_day (" + ", ".join(f"{name} {kind}" for name, kind in columns.items()) + ")")
+        for table in ("int_user_day", "int_user_plan_night"):  # nobody pays for a time ahead
+            columns = {name: column["data_type"] for name, column in self.models[table]["columns"].items()}
+            con.execute(f"create table {table} (" + ", ".join(f"{name} {kind}" for name, kind in columns.items()) + ")")
         con.executemany(
             "insert into int_user_day (user_id, activity_on, day_number, active_days, order_count, spend_amount, purchase_refund_amount, "
             "feedback_count, referral_count, content_count) values (?, ?, ?, 1, 1, ?, ?, ?, 0, 0)",

@@ -396,7 +396,13 @@ def told(con: duckdb.DuckDBPyConnection, metric: str, grain: str, dimension: str
         "from rows where dimension = $dimension group by all",
         {"grain": grain, "metric": metric, "dimension": dimension},
     ).fetchall()
-    value = {"count": lambda row: row[3], "rate": lambda row: row[3] / row[4] if row[4] else None, "stock": lambda row: row[5]}
+    # MetricFlow has no mean of sums: users of a night stay user-days there.
+    value = {
+        "count": lambda row: row[3],
+        "daily": lambda row: row[3],
+        "rate": lambda row: row[3] / row[4] if row[4] else None,
+        "stock": lambda row: row[5],
+    }
     answers = {(row[0], *(() if dimension == "total" else row[1:2])): value[row[2]](row) for row in rows}
     return {key: float(answer) for key, answer in answers.items() if answer is not None}
 

@@ -97,8 +97,8 @@ class Shop:
         )
         con.execute("create or replace table intermediate.int_night as select cast(unnest(generate_series(?, ?, interval 1 day)) as date) as night_on", [FIRST, as_of])  # fmt: skip
         con.execute(
-            "create or replace table intermediate.int_user_day as select user_id, activity_on, count(*) as order_count, sum(amount) as spend_amount "
-            "from rows where arrived_on <= ? group by all union all select 'u000', date '2025-12-01', 0, 0",
+            "create or replace table intermediate.int_user_day as select user_id, activity_on, count(*) as order_count, sum(amount) as spend_amount, 0 as unpriced_order_count "
+            "from rows where arrived_on <= ? group by all union all select 'u000', date '2025-12-01', 0, 0, 0",
             [as_of],
         )
         con.execute(
@@ -106,7 +106,9 @@ class Shop:
             "registered_on from versions_of_users where known_from_on <= ?",
             [as_of, as_of],
         )
-        con.execute("create or replace table marts.user_profile as select user_id from intermediate.int_user where known_to_on is null")
+        con.execute(
+            "create or replace table marts.user_profile as select user_id, false as is_paid_up from intermediate.int_user where known_to_on is null"
+        )
         for name in VIEWS:
             con.execute(f"create or replace view intermediate.{name} as {self.compiled[name]}")
         con.execute(f"create or replace table intermediate.int_buyer as {self.compiled['int_buyer']}")

@@ -13,14 +13,17 @@ from userops_pipeline.simulate.dirt import SPOTS
 MATCH = "d.night = cast(q.arrived_on as varchar) and d.table_name = q.table_name and d.night || '/' || d.file = q.source_file and d.row = q.source_row"
 
 
+FILLED = sorted(contract.tables().keys() - {"subscriptions"})  # the demo shop sells goods; shops that sell time are in tests/dbt
+
+
 def test_every_contract_table_is_filled(dirty: Shop) -> None:
-    for table in contract.tables():
+    for table in FILLED:
         assert dirty.sql(f"select count(*) from {{raw:{table}}}")[0][0] > 0, table
 
 
 def test_rows_in_are_kept_quarantined_or_duplicates(dirty: Shop) -> None:
     rows = dirty.sql("select table_name, arrived_on, rows_in, rows_kept + rows_quarantined + rows_duplicate from {accounting}")
-    assert len(rows) == len(contract.tables()) * dirty.settings.days
+    assert len(rows) == len(FILLED) * dirty.settings.days
     assert [row for row in rows if row[2] != row[3]] == []
     # the identity is not only the accounting's word: the files hold as many rows
     for table in ("events", "orders", "touches", "users"):

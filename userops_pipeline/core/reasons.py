@@ -39,6 +39,8 @@ REASONS: tuple[tuple[str, str], ...] = (
     (r"fewer than (\d+) users with it", r"有该行为的用户不足 \1 个"),
     (r"fewer than (\d+) users without it", r"没有该行为的用户不足 \1 个"),
     (r"fewer than (\d+) have a like to be compared with", r"可匹配比较的用户不足 \1 个"),
+    (r"a purchase without an amount", "有一次没有金额的购买"),
+    (r"inside a paid period, of which models of free buying know nothing", "仍在付费期内，自由购买模型无从判断"),
     (r"never a purchase", "从未购买"),
     (r"never .+", "从未活跃"),
     (r"no (\w+) landed", r"没有到达过 \1 数据"),
