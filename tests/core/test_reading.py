@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from userops_pipeline.core.home import sha256_of
@@ -61,6 +61,8 @@ TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])
     delimiter=st.sampled_from([",", ";", "\t"]),
 )
 def test_any_text_comes_back_exactly(connection: Any, tmp_path: Path, records: list, encoding: str, end: str, delimiter: str) -> None:
+    """But for a text of several lines with delimiters in it: with two columns it may be what two lost quotes swallowed, and is refused."""
+    assume(not any(delimiter in value and ("\n" in value or "\r" in value) for record in records for value in record))
     # every value quoted, so that line ends and quotes in values are told from those of the file
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator=end, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows([COLUMNS, *records])

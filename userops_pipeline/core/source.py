@@ -34,7 +34,7 @@ UNFINISHED = re.compile(
 KIND_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What conform's own tables are called where mappings read files by name.
 TAKEN = frozenset(
-    ("accounting", "aside", "changed", "erased_records", "erased_values", "found", "judged", "kept", "kinds", "known", "mapped", "named",
+    ("accounting", "again", "aside", "changed", "erased_records", "erased_values", "found", "judged", "kept", "kinds", "known", "mapped", "named",
      "night_hash", "nights", "profiles", "rates", "repeated", "stops", "verdicts", "winner")
 )  # fmt: skip
 LINEAGE = ("_file", "_row", "_night")  # what a record has beside its columns
