@@ -65,6 +65,24 @@ def test_the_newest_night_is_asked_whatever_was_built(shop: Any) -> None:
     assert not list(shop.home.root.glob(".permission*"))
 
 
+def test_an_address_that_has_gone_to_somebody_else_is_asked_of_who_has_it_now(shop: Any) -> None:
+    """u1 subscribed at a@x.org and has another address since; u2 has it now and never said yes. Asked by the address alone nobody stands
+    for it; who lost theirs to nobody may still be removed by the rules, not by this."""
+    users = "user_id,registered,name,email,phone,birth\nu1,2026-03-01 09:00:00,,{},,\nu2,2026-03-01 09:00:00,,{},,\n"
+    with NewestWord.open(shop.home) as word:
+        for night, first, second, may in (
+            (NEXT, "", "", True),
+            ("2026-03-03", "", "a@x.org", False),
+            ("2026-03-04", "new@x.org", "", False),
+            ("2026-03-05", "a@x.org", "a@x.org", True),
+        ):
+            shop.drop(night, "users.csv", users.format(first, second))
+            shop.run(night)
+            word.renew()
+            assert word.may_contact("email", "marketing", [(None, "a@x.org")]) == [may], night
+            assert word.may_contact("email", "marketing", [("u1", "a@x.org")]) == [True], "its own user said yes to it"
+
+
 def test_without_a_lake_nobody_is_asked(shop: Any) -> None:
     for file in shop.home.raw.glob("consents/*/*"):
         file.unlink()

@@ -82,6 +82,7 @@ class NewestWord:
             return
         try:
             self._con.execute(f"create or replace temp table permission as {_question(self._home)}")
+            self._con.execute(f"create or replace temp table moved as {_moved(self._home)}")
             # Who is meant by these nobody can tell. They stop everybody, which is for a person to resolve and no reason to remove everybody.
             self._con.execute(
                 "create or replace temp table meant_for_anybody as select channel, purpose from ("
@@ -123,7 +124,12 @@ class NewestWord:
             from asked
             where
                 (point is null and user_id in (select user_id from standing))
-                or (user_id is null and point in (select point from standing))
+                or (
+                    user_id is null
+                    and point in (
+                        select point from standing where (user_id, point) not in (select (user_id, point) from moved where channel = $channel)
+                    )
+                )
                 or ((user_id, point) in (select (user_id, point) from standing))
             """,
             {"channel": channel, "purpose": purpose, "users": users, "points": points, "people": len(people)},
@@ -166,6 +172,36 @@ def _question(home: Home) -> str:
     text = (DBT_PROJECT_DIR / MODEL).read_text(encoding="utf-8")
     environment = jinja2.sandbox.SandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
     return environment.from_string(text).render(source=source, ref=lambda model: {"int_clock": LATEST}[model])
+
+
+def _moved(home: Home) -> str:
+    """Standing grants of an address that is not the user's any more: they have another now, or none and somebody else has it.
+
+    Who asks by the address alone would reach whoever has it today, who may have said stop.
+    """
+    return f"""
+        with
+            newest as (
+                select user_id, lower(trim(email)) as email, lower(trim(phone)) as phone
+                from (
+                    select *, row_number() over (
+                        partition by user_id order by arrived_on desc, source_row desc, source_name desc, source_file desc
+                    ) as version_rank
+                    from {raw_scan(home, "users")}
+                )
+                where version_rank = 1
+            ),
+            held as (
+                select user_id, 'email' as channel, email as point from newest
+                union all select user_id, 'sms', phone from newest
+                union all select user_id, 'phone', phone from newest
+            )
+        select distinct permission.user_id, permission.channel, permission.point
+        from permission
+        join held using (user_id, channel)
+        where permission.stopped_by is null and held.point is distinct from permission.point
+            and (held.point is not null or (permission.channel, permission.point) in (select (channel, point) from held where point is not null))
+    """
 
 
 def forget_scratch(home: Home) -> None:
