@@ -49,7 +49,7 @@ def run(outcome: runs.Outcome, night: date, **more: object) -> Run:
 
 
 def conforms(home: Home, night: date) -> None:
-    mark = {"source": "shop", "night": night, "content_hash": "", "window_from": night, "config_hash": ""}
+    mark = {"source": "shop", "night": night, "content_hash": "", "window_from": night, "rows_from": night, "config_hash": ""}
     write_json(home.nights / str(night) / "shop.json", {**mark, "files": files_of(home, "shop", night)})
 
 

@@ -78,9 +78,7 @@ def _reach_further(home: Home, reaches: Mapping[date, Reach]) -> None:
 
 
 def _reach_of(document: Mapping[str, str]) -> Reach:
-    window_from = document["window_from"]
-    # A mark from before rows had a reach of their own: facts reached as far as rows.
-    return Reach(date.fromisoformat(window_from), date.fromisoformat(document.get("rows_from", window_from)))
+    return Reach(date.fromisoformat(document["window_from"]), date.fromisoformat(document["rows_from"]))
 
 
 def config_hash(home: Home, source: Source) -> str:
