@@ -74,6 +74,7 @@ class Word:
     state: str | None  # of a consent; a stop of the other tables is `unsubscribed`
     at: datetime | None
     row: tuple[str, ...] = field(compare=False)
+    is_bounce: bool = False  # says something of its address, nothing of its user
 
     @property
     def is_whole(self) -> bool:
@@ -143,11 +144,11 @@ def histories(draw: st.DrawFn) -> tuple[Night, ...]:
         user, (channel, channel_text) = draw(st.sampled_from(USERS)), draw(written(CHANNELS))
         point, point_text = draw(points(channel)) if draw(st.booleans()) else (None, "")
         at, at_text = time(night, surely=False)
-        answers = ["", "", ""]
-        answers[draw(st.integers(0, 2))] = at_text or "yes"
+        answers, answer = ["", "", ""], draw(st.integers(0, 2))
+        answers[answer] = at_text or "yes"
         sent = str(datetime(FIRST.year, FIRST.month, FIRST.day, 1) + timedelta(days=night - draw(st.integers(0, 3))))
         row = (f"t{night}-{number}", user, channel_text, point_text, sent, *answers)
-        return Word("touches", night, user, channel, point, None, "unsubscribed", at, row)
+        return Word("touches", night, user, channel, point, None, "unsubscribed", at, row, is_bounce=answer == 2)
 
     def suppression(night: int, number: int) -> Word:
         channel, channel_text = draw(written(CHANNELS))
@@ -239,7 +240,7 @@ class Told:
             if not stands and word.at is not None and self.granted({user}, channel, point, word.at):
                 # What is said of an address only the person who said it takes back, from any of their accounts.
                 speaker = {other for other in USERS if word.user is not None and self.person(other) == self.person(word.user)}
-                if same_person or word.user is None or self.granted(speaker, channel, point, word.at):
+                if same_person or word.user is None or word.is_bounce or self.granted(speaker, channel, point, word.at):
                     continue
             yield word
 
@@ -427,6 +428,8 @@ def test_a_delivery_that_asks_nobody_again_is_found(run: Callable[..., None], mo
         ([consent_of(0, "subscribed"), consent_of(1, "unsubscribed", point=EMAILS[1])], False),
         ([consent_of(2, "subscribed"), replace(consent_of(1, "unsubscribed"), at=None)], True),  # a no whose time cannot be read stands
         ([consent_of(2, "subscribed"), replace(consent_of(1, "unsubscribed"), point=None, channel=None)], True),
+        ([consent_of(2, "subscribed"), replace(consent_of(1, "unsubscribed", user="u1"), table="touches")], True),  # not theirs to take back
+        ([consent_of(2, "subscribed"), replace(consent_of(1, "unsubscribed", user="u1"), table="touches", is_bounce=True)], False),
         ([consent_of(2, "subscribed"), replace(consent_of(1, "subscribed"), at=None)], False),  # a yes that cannot be read is no stop
     ],
 )
