@@ -66,6 +66,7 @@ format: setup ## write the formats that `make check` asks for
 bench: setup ## where a night's time goes, and our build beside other hands (SIZE=S, M or L; S takes minutes, L an hour or more)
 	$(if $(SIZE),,$(BIN)/python -m tests.bench.nightly)
 	$(if $(SIZE),,$(BIN)/python -m tests.bench.value_fit)
+	$(if $(SIZE),,$(BIN)/python -m tests.bench.archive)
 	$(BIN)/python -m tests.bench.scale $(or $(SIZE),S)
 
 soak: setup ## the long repetitions: 60 nights three ways, kills at every step, two releases of DuckDB

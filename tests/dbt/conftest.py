@@ -1,4 +1,4 @@
-"""What the tests of the dbt project share: its manifest, read once, without a warehouse.
+"""What the tests of the dbt project share: its manifest, read once, and where properties build shops, compiled once.
 
 Add what several files of this folder need; what one file needs lives in that file.
 Must not build tables: a test that needs them says so itself.
@@ -7,11 +7,14 @@ Must not build tables: a test that needs them says so itself.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from compiled import Bench
 
 from tests.changed_project import project_with
 from tests.dbt_runs import run_dbt
@@ -70,3 +73,14 @@ def _models_in(target: Path) -> dict[str, str]:
 def models(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Every model by name."""
     return {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """Where shops are built in memory, many times; the project is compiled once."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2 << 30
+    with tempfile.TemporaryDirectory(prefix="userops-", dir=memory if roomy else tmp_path_factory.getbasetemp()) as folder:
+        found = Bench(Path(folder))
+        found.compile()
+        yield found

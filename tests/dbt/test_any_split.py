@@ -14,88 +14,25 @@ import random
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
-from compiled import Model, build, compile_project, contents
+from compiled import FIRST, Bench, Model, differing
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from userops_pipeline.core import contract
-from userops_pipeline.core.conform import conform
-from userops_pipeline.core.home import PROJECT_DIR, Home
-from userops_pipeline.core.landing import land
+from userops_pipeline.core.home import PROJECT_DIR
 from userops_pipeline.core.source import Source, load_source
-from userops_pipeline.simulate import Settings, simulate
 
-FIRST = date(2026, 1, 1)
 MOST_DAYS = 7
 FEW = settings(max_examples=1, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 MANY = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
-
-
-class Bench:
-    """Where shops are simulated and built: in memory where there is room, emptied after every example."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.models: list[Model] = []
-
-    def simulated(self, *, users: int, days: int, seed: int, dirt: float) -> Path:
-        out = self.folder / "shop"
-        shutil.rmtree(out, ignore_errors=True)
-        simulate(Settings(users=users, days=days, seed=seed, out=out, start=FIRST, dirt=dirt))
-        return out
-
-    def compile(self) -> None:
-        drops, home = self.simulated(users=10, days=2, seed=0, dirt=0.0), Home(self.folder / "compile")
-        with reading(drops) as source:
-            land(home, source, [FIRST])
-            conform(home, source, [FIRST])
-            self.models = compile_project(home, source, FIRST)
-        shutil.rmtree(home.root)
-
-    def run(self, drops: Path, parts: list[tuple[int, int]], name: str, nights_at_once: int | None = None) -> dict[str, Any]:
-        """The tables after these nights, each (first, last) landed, conformed and built as one run, in legs of so many nights."""
-        with reading(drops) as source:
-            return self.run_source(source, parts, name, nights_at_once)
-
-    def run_source(self, source: Source, parts: list[tuple[int, int]], name: str, nights_at_once: int | None = None) -> dict[str, Any]:
-        home = Home(self.folder / name)
-        shutil.rmtree(home.root, ignore_errors=True)  # an example that failed leaves its home to the next
-        for first, last in parts:
-            nights = [FIRST + timedelta(days=day) for day in range(first, last + 1)]
-            land(home, source, nights)
-            conform(home, source, nights)
-            build(self.models, home, source, nights[-1], nights_at_once)
-        return contents(home)
-
-
-@contextmanager
-def reading(drops: Path) -> Iterator[Source]:
-    """The demo shop's source, pointed at these drops."""
-    os.environ["USEROPS_DEMO_SHOP"] = str(drops)
-    try:
-        yield load_source("demo_shop")
-    finally:
-        del os.environ["USEROPS_DEMO_SHOP"]
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    memory = Path("/dev/shm")
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2 << 30
-    with tempfile.TemporaryDirectory(prefix="userops-", dir=memory if roomy else tmp_path_factory.getbasetemp()) as folder:
-        found = Bench(Path(folder))
-        found.compile()
-        yield found
 
 
 shops = st.fixed_dictionaries(
@@ -106,10 +43,6 @@ shops = st.fixed_dictionaries(
         "dirt": st.sampled_from([0.0, 0.03, 0.1]),
     }
 )
-
-
-def differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
-    return [name for name in one.keys() | other.keys() if one.get(name) != other.get(name)]
 
 
 # -- any split of the nights --------------------------------------------------------------------------------------------

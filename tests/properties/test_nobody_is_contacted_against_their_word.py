@@ -428,7 +428,10 @@ def test_a_delivery_that_asks_nobody_again_is_found(run: Callable[..., None], mo
         ([consent_of(0, "subscribed"), consent_of(1, "unsubscribed", point=EMAILS[1])], False),
         ([consent_of(2, "subscribed"), replace(consent_of(1, "unsubscribed"), at=None)], True),  # a no whose time cannot be read stands
         ([consent_of(2, "subscribed"), replace(consent_of(1, "unsubscribed"), point=None, channel=None)], True),
-        ([consent_of(2, "subscribed"), replace(consent_of(1, "unsubscribed", user="u1"), table="touches")], True),  # not theirs to take back
+        (
+            [consent_of(2, "subscribed"), replace(consent_of(1, "unsubscribed", user="u1"), table="touches")],
+            True,
+        ),  # not theirs to take back
         ([consent_of(2, "subscribed"), replace(consent_of(1, "unsubscribed", user="u1"), table="touches", is_bounce=True)], False),
         ([consent_of(2, "subscribed"), replace(consent_of(1, "subscribed"), at=None)], False),  # a yes that cannot be read is no stop
     ],
