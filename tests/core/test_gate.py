@@ -185,6 +185,23 @@ def test_a_night_whose_file_never_came_is_held_until_it_is_let_pass_and_told_in_
     assert "deliveries.shop_files_are_fresh" not in failed(run_gate(shop.home, [shop.source], unproven, TONIGHT))
 
 
+def test_half_a_file_and_a_file_that_came_twice_are_told_and_hold_nothing(new_shop: Any) -> None:
+    shop = new_shop()
+    half, twice = NIGHTS[-2:]
+    for night in NIGHTS:
+        shop.drop(str(night), "users.csv", USER_HEAD)
+        size = 100 if night == half else 200
+        rows = "".join(f"{night}-{i},,{night} 10:00:00,5.00,CNY,paid\n" for i in range(size))
+        shop.drop(str(night), "orders.csv", HEAD + rows * (2 if night == twice else 1))
+    shop.run(*map(str, NIGHTS))
+    results = run_gate(shop.home, [shop.source], [half, twice], TONIGHT)
+    assert failed(results) == set()
+    assert failed(results, "warning") == {"orders.volume_does_not_leap", "orders.copies_are_few"}
+    details = {result.name: result.detail for result in results}
+    assert details["volume_does_not_leap"] == f"{half}: 100 rows, usually 200; {twice}: 400 rows, usually 200"
+    assert failed(run_gate(shop.home, [shop.source], [NIGHTS[-3]], NIGHTS[-3]), "warning") == set()
+
+
 def test_an_archive_is_not_held_for_the_nights_where_it_was_cut(new_shop: Any) -> None:
     """Its first and last night are partial; another night of few rows, or one after its end, is told."""
     shop = new_shop(
@@ -223,6 +240,8 @@ def test_every_kind_of_expectation_is_among_those_shown_a_bad_case() -> None:
                 "is_usual",
                 "are_accepted",
                 "are_usual",
+                "are_few",
+                "does_not_leap",
                 "is_one",
                 "are_fresh",
             )
@@ -230,7 +249,7 @@ def test_every_kind_of_expectation_is_among_those_shown_a_bad_case() -> None:
         )
         for name in (expectation.name for expectation in expectations([load_source("sample_shop")]))
     }
-    assert len(kinds) == 12
+    assert len(kinds) == 14
 
 
 def test_names_are_unique_and_what_is_expected_follows_the_contract() -> None:

@@ -6,6 +6,7 @@ Must not test by a real shop: figures of those stand in DECISIONS.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import date, timedelta
 
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from userops_pipeline.core import contract
-from userops_pipeline.core.usual import MEASURES, Deviation, Profile, deviations, profile, volumes
+from userops_pipeline.core.usual import MEASURES, Deviation, Profile, deviations, leaps, profile, volumes
 
 FIRST = date(2026, 3, 1)
 TONIGHT = FIRST + timedelta(days=28)
@@ -180,3 +181,30 @@ def test_the_weeks_after_a_lost_night_are_judged_as_before() -> None:
     lost = [FIRST + timedelta(days=number) for number in (40, 47)]
     counts |= dict.fromkeys(lost, 0)
     assert [entry.night for entry in volumes(counts, counts, BOUNDS)] == lost
+
+
+def test_a_shop_that_rests_on_a_weekday_is_not_told_then() -> None:
+    counts = counted(lambda night: 0 if night.weekday() == 6 else 60)
+    assert volumes(counts, counts, BOUNDS) == leaps(counts, counts) == []
+
+
+def varying(night: date) -> int:
+    """Some thousand rows, twice as many on Saturdays, a tenth more or less by chance."""
+    return round((2_000 if night.weekday() == 5 else 1_000) * (1 + 0.1 * math.sin(night.toordinal() ** 2)))
+
+
+def test_half_a_night_leaps_and_a_weekday_of_its_own_does_not() -> None:
+    counts = counted(varying)
+    assert leaps(counts, counts) == []
+    half, twice, saturday = (FIRST + timedelta(days=number) for number in (40, 50, 55))
+    assert saturday.weekday() == 5
+    cut = counts | {half: counts[half] // 2, twice: counts[twice] * 2, saturday: counts[saturday] // 2}
+    told = leaps(cut, cut)
+    assert [entry.night for entry in told] == [half, twice], "half a Saturday is a usual night of another weekday"
+    assert told[0].sentence == f"{half}: {cut[half]:,} rows, usually {told[0].usual:,.0f}"
+
+
+def test_of_a_few_rows_chance_alone_makes_half() -> None:
+    counts = counted(lambda night: round(60 * (1 + 0.4 * math.sin(night.toordinal() ** 2))))
+    assert leaps(counts, counts) == []
+    assert leaps(counts | {TONIGHT: counts[TONIGHT] // 2}, [TONIGHT]) == []

@@ -1,4 +1,4 @@
-"""Shops of other shapes than the simulated one: an archive, long and thin, and a content account whose members pay for a time.
+"""Shops of other shapes than the simulated one: an archive, long and thin, a content account, and members whose subscriptions change.
 
 Their tables are the same in any parts and any order of rows, and no statement of a build joins more than its nights and rows account for.
 Add a shape when a real business strains what these do not. Must not know a number of any table.
@@ -19,21 +19,24 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from tests.archive_shop import archive
+from tests.members_shop import members
 from userops_pipeline.core.landing import nights_between
 from userops_pipeline.core.source import Source, load_source
 
 FEW = settings(phases=[Phase.explicit], deadline=None)
 MANY = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 CONTENT_ACCOUNT = Path(__file__).parent / "content_account"
-SHAPES = ("archive", "content account")
-Cut = tuple[str, list[int], int, int]  # shape, nights after which a part ends, nights of a leg, seed of the order of rows
+SHAPES = ("archive", "content account", "members")
+Cut = tuple[str, int, list[int], int, int]  # shape, its seed, nights after which a part ends, nights of a leg, seed of the order of rows
 
 
-def shop_of(shape: str, folder: Path, seed: int) -> Source:
-    """A shop of this shape in a folder of its own, the rows of its files in the order of this seed."""
+def shop_of(shape: str, folder: Path, seed: int, order: int) -> Source:
+    """A shop of this shape in a folder of its own, the rows of its files in this order."""
     shutil.rmtree(folder, ignore_errors=True)
     if shape == "archive":
         source = archive(folder, customers=40, nights=36)
+    elif shape == "members":
+        source = members(folder, count=12, nights=50, seed=seed)
     else:
         shutil.copytree(CONTENT_ACCOUNT, folder)
         told = folder / "source.yml"
@@ -41,8 +44,8 @@ def shop_of(shape: str, folder: Path, seed: int) -> Source:
             told.read_text(encoding="utf-8").replace("tests/dbt/content_account/files", str(folder / "files")), encoding="utf-8"
         )
         source = load_source(str(folder))
-    chance = random.Random(seed)
-    for file in sorted((folder / "files").glob("*.csv")):
+    chance = random.Random(order)
+    for file in sorted((folder / "files").rglob("*.csv")):
         header, *rows = file.read_text(encoding="utf-8").splitlines(keepends=True)
         chance.shuffle(rows)
         file.write_text("".join([header, *rows]), encoding="utf-8")
@@ -56,11 +59,11 @@ def nights_of(source: Source) -> int:
 
 def any_parts(bench: Bench, cut: Cut) -> list[str]:
     """Tables that differ when the nights come in parts, built in legs, and the rows in another order."""
-    shape, ends, nights_at_once, seed = cut
-    source = shop_of(shape, bench.folder / "shape", seed=0)
+    shape, seed, ends, nights_at_once, order = cut
+    source = shop_of(shape, bench.folder / "shape", seed, order=0)
     last = nights_of(source) - 1
     once = bench.run_source(source, [(0, last)], "once")
-    other = shop_of(shape, bench.folder / "shape", seed=seed)
+    other = shop_of(shape, bench.folder / "shape", seed, order)
     bounds = [-1, *sorted({min(end, last - 1) for end in ends}), last]
     parts = [(before + 1, end) for before, end in itertools.pairwise(bounds)]
     return differing(once, bench.run_source(other, parts, "parts", nights_at_once))
@@ -68,13 +71,14 @@ def any_parts(bench: Bench, cut: Cut) -> list[str]:
 
 @st.composite
 def cuts(draw: Callable) -> Cut:
-    ends = draw(st.lists(st.integers(0, 40), max_size=4))
-    return draw(st.sampled_from(SHAPES)), ends, draw(st.integers(1, 41)), draw(st.integers(0, 1000))
+    ends = draw(st.lists(st.integers(0, 48), max_size=4))
+    return draw(st.sampled_from(SHAPES)), draw(st.integers(0, 1000)), ends, draw(st.integers(1, 50)), draw(st.integers(0, 1000))
 
 
 @FEW
-@example(cut=("archive", [20, 33], 20, 1))
-@example(cut=("content account", [11, 30], 20, 1))
+@example(cut=("archive", 0, [20], 20, 1))
+@example(cut=("content account", 0, [30], 50, 1))
+@example(cut=("members", 3, [20, 30], 50, 1))
 @given(cut=cuts())
 def test_a_shop_of_another_shape_is_the_same_in_any_parts_and_order(bench: Bench, cut: Cut) -> None:
     assert any_parts(bench, cut) == []

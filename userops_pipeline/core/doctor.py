@@ -83,6 +83,13 @@ def _published(home: Home) -> _Seen:
     if current is None:
         yield "error", "Nothing is published yet; run a night: `userops nightly --date D`, or all of them: `userops backfill`."
         return
+    warned = sorted(check.name for check in current.manifest.checks if not check.passed)
+    if warned:
+        more = f" and {len(warned) - SHOWN} more" if len(warned) > SHOWN else ""
+        yield (
+            "warn",
+            f"{current.as_of} is published with warnings: {', '.join(warned[:SHOWN])}{more}. The log of its gate and build has the figures.",
+        )
     for kind, nights in current.manifest.extra.get(generations.WITHOUT_FILE, {}).items():
         yield (
             "warn",

@@ -29,6 +29,7 @@ from userops_pipeline.core.reading import identifier, quoted
 from userops_pipeline.core.source import Source
 from userops_pipeline.core.usual import HISTORY_NIGHTS
 
+COPIES_SHARE = 0.1  # a tool that delivers at least once repeats a row now and then; a file that came twice repeats all
 REASONS_SHOWN = 3  # why most rows of a table are set aside
 UNUSUAL_SHOWN = 10  # nights that a sentence names
 
@@ -134,12 +135,22 @@ def expectations(sources: Iterable[Source]) -> list[Expectation]:
                             "ExpectColumnValuesToBeBetween", {"column": "quarantined_share", "min_value": 0, "max_value": quarantine_share},
                             view=f"{name}_load_of_{source.name}")
             )  # fmt: skip
+            found.append(
+                Expectation(name, f"{prefix}copies_are_few", f"at most {COPIES_SHARE:.0%} of its rows are copies of others of the night",
+                            "ExpectColumnValuesToBeBetween", {"column": "copies_share", "min_value": 0, "max_value": COPIES_SHARE},
+                            severity="warning", view=f"{name}_load_of_{source.name}")
+            )  # fmt: skip
             if table.at is not None:
                 found.append(
                     Expectation(name, f"{prefix}volume_is_usual",
                                 f"a night's rows are {low:g} to {high:g} times the median of the {HISTORY_NIGHTS} nights before it or of its weekday",
                                 "ExpectColumnValuesToBeInSet", {"column": "unusual_nights", "value_set": [0]},
                                 view=f"{name}_volume_of_{source.name}")
+                )  # fmt: skip
+                found.append(
+                    Expectation(name, f"{prefix}volume_does_not_leap", "a night's rows do not differ from those of its weekday as no night before did",
+                                "ExpectColumnValuesToBeInSet", {"column": "leaping_nights", "value_set": [0]},
+                                severity="warning", view=f"{name}_volume_of_{source.name}")
                 )  # fmt: skip
     if any("orders" in source.tables for source in sources):
         found.append(
@@ -238,8 +249,8 @@ def _prepare(database: Path, home: Home, sources: list[Source], nights: list[dat
                 connection.execute(f"create view {name}_of_{source.name} as select * from {name} where source_name = {quoted(source.name)}")
                 details[name, f"{prefix}quarantine_is_small"] = _prepare_load(connection, home, table, source)
                 if table.at is not None:
-                    told, before = _prepare_volume(connection, home, table, source, nights, judged)
-                    details[name, f"{prefix}volume_is_usual"] = _few(told)
+                    told, before, leaping = _prepare_volume(connection, home, table, source, nights, judged)
+                    details[name, f"{prefix}volume_is_usual"], details[name, f"{prefix}volume_does_not_leap"] = _few(told), _few(leaping)
                     said += [f"{name} of {source.name}: {_few(before)}"] if before else []
         if any("orders" in source.tables for source in sources):
             codes = connection.execute(
@@ -310,7 +321,8 @@ def _prepare_load(connection: duckdb.DuckDBPyConnection, home: Home, table: Tabl
     connection.execute(
         f"""
         create table {place} as
-        select coalesce(sum(rows_quarantined) / nullif(sum(rows_in), 0), 0.0)::double as quarantined_share
+        select coalesce(sum(rows_quarantined) / nullif(sum(rows_in), 0), 0.0)::double as quarantined_share,
+            coalesce(sum(rows_duplicate) / nullif(sum(rows_in), 0), 0.0)::double as copies_share
         from {accounting_scan(home)} where {ours} and arrived_on in (select night from nights)
         """
     )
@@ -329,8 +341,8 @@ def _prepare_load(connection: duckdb.DuckDBPyConnection, home: Home, table: Tabl
 
 def _prepare_volume(
     connection: duckdb.DuckDBPyConnection, home: Home, table: Table, source: Source, nights: list[date], judged: list[date]
-) -> tuple[list[str], list[str]]:
-    """How many of the judged nights have an unusual number of rows; which they are, and which of the other nights."""
+) -> tuple[list[str], list[str], list[str]]:
+    """How many of the judged nights have an unusual number of rows; which they are, which of the other nights, and which nights leap."""
     first, last = min(nights), max(nights)
     rows = connection.execute(
         f"select arrived_on, sum(rows_in) from {accounting_scan(home)} where table_name = {quoted(table.name)} and source_name = "
@@ -346,8 +358,13 @@ def _prepare_volume(
         looked_at = [night for night in nights if night not in ends]
     unusual = usual.volumes(counts, looked_at, source.gate.volume)
     told = [entry.sentence for entry in unusual if entry.night in judged]
-    connection.execute(f"create table {table.name}_volume_of_{source.name} as select {len(told)} as unusual_nights")
-    return told, [entry.sentence for entry in unusual if entry.night not in judged]
+    leaping = [
+        entry.sentence for entry in usual.leaps(counts, [night for night in looked_at if night in judged]) if entry.sentence not in told
+    ]
+    connection.execute(
+        f"create table {table.name}_volume_of_{source.name} as select {len(told)} as unusual_nights, {len(leaping)} as leaping_nights"
+    )
+    return told, [entry.sentence for entry in unusual if entry.night not in judged], leaping
 
 
 def _ends_of_archive(connection: duckdb.DuckDBPyConnection, home: Home, table: Table, source: Source, until: date) -> set[date]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import glob
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
@@ -33,6 +33,8 @@ WEEKDAYS_KNOWN = 2  # of four: on a weekday on which a shop rests, few rows are 
 USUAL_ROWS = 50  # nor has one of fewer rows, tonight or usually
 MANY_WORDS = 8  # a column of fewer different values is not asked how many
 Z = 6.0
+# Of rows: a busy day is no fault, so a leap is told and holds nothing, and may be told sooner.
+LEAP, LEAP_WORTH = 4.0, math.log(1.5)
 # What somebody would act on: shares by their difference, the others by their ratio.
 WORTH_TELLING: dict[Measure, float] = {"filled": 0.2, "variety": 2.5, "level": 2.5, "length": 1.5, "tonight": 0.3}
 SHARES: tuple[Measure, ...] = ("filled", "tonight")
@@ -98,17 +100,51 @@ def volumes(counts: Mapping[date, int], judged: Iterable[date], bounds: tuple[fl
     `counts` has the rows of every night that is there, quiet ones left out; a night has no usual where too few of them had rows.
     """
     found = []
-    for night in judged:
-        before = [(ago, counts[day]) for ago in range(1, HISTORY_NIGHTS + 1) if (day := night - timedelta(days=ago)) in counts]
-        some = [rows for _, rows in before if rows]
-        usual = statistics.median(some) if len(some) >= REGULAR_NIGHTS else 0
-        if night not in counts or usual < USUAL_ROWS:
-            continue
-        of_weekday = [rows for ago, rows in before if ago % 7 == 0]
-        usuals = [usual, *([statistics.median(of_weekday)] if len(of_weekday) >= WEEKDAYS_KNOWN else [])]
-        if not any(bounds[0] * each <= counts[night] <= bounds[1] * each for each in usuals):
-            found.append(Volume(night, counts[night], usual))
+    for night, rows, before in _with_usual(counts, judged):
+        usuals = [before.usual, before.of_weekday(0)]
+        if not any(bounds[0] * each <= rows <= bounds[1] * each for each in usuals):
+            found.append(Volume(night, rows, before.usual))
     return found
+
+
+def leaps(counts: Mapping[date, int], judged: Iterable[date]) -> list[Volume]:
+    """The judged nights that have half as many rows again as their weekday and all nights before have, or less than two thirds, and further from
+    it than LEAP robust standard deviations of what nights differ from their weekday, with what chance alone gives a night of this size."""
+    found = []
+    for night, rows, before in _with_usual(counts, judged):
+        expected = before.of_weekday(0)
+        gone = [math.log(max(rows, 0.5) / each) for each in (expected, before.usual) if each]
+        if not expected or not (all(each >= LEAP_WORTH for each in gone) or all(each <= -LEAP_WORTH for each in gone)):
+            continue
+        differ = [abs(math.log(each / of_weekday)) for ago, each in before.rows if each and (of_weekday := before.of_weekday(ago))]
+        spread = 1.4826 * statistics.median(differ)
+        if abs(gone[0]) > LEAP * math.hypot(spread, math.sqrt(1 / max(rows, 1) + 1 / expected)):
+            found.append(Volume(night, rows, before.usual))
+    return found
+
+
+@dataclass(frozen=True)
+class _Before:
+    """Rows of the nights before one, each with how many nights ago; some of them had rows."""
+
+    rows: Sequence[tuple[int, int]]
+
+    @property
+    def usual(self) -> float:
+        return statistics.median(rows for _, rows in self.rows if rows)
+
+    def of_weekday(self, ago: int) -> float:
+        """The median of the nights of the weekday of so many nights ago, of all where too few of them are there; 0 where a shop rests then."""
+        same = [rows for other, rows in self.rows if (other - ago) % 7 == 0]
+        return statistics.median(same) if len(same) >= WEEKDAYS_KNOWN else self.usual
+
+
+def _with_usual(counts: Mapping[date, int], judged: Iterable[date]) -> Iterator[tuple[date, int, _Before]]:
+    """The judged nights that are there and have a usual number of rows, with the nights before."""
+    for night in judged:
+        before = _Before([(ago, counts[day]) for ago in range(1, HISTORY_NIGHTS + 1) if (day := night - timedelta(days=ago)) in counts])
+        if night in counts and sum(rows > 0 for _, rows in before.rows) >= REGULAR_NIGHTS and before.usual >= USUAL_ROWS:
+            yield night, counts[night], before
 
 
 def begin(connection: duckdb.DuckDBPyConnection) -> None:
