@@ -232,10 +232,8 @@ def _score_users(
     spending = spend_model(in_force) if in_force and model else None
     amounts = in_force["amount_eligibility"] if in_force and model else shop
     warehouse.register("value_scores", _scores(warehouse, rules, model))
-    try:
-        _replace(warehouse, USERS, columns, _users_sql(rules, as_of, shop, amounts, in_force, spending))
-    finally:
-        warehouse.unregister("value_scores")
+    _replace(warehouse, USERS, columns, _users_sql(rules, as_of, shop, amounts, in_force, spending))
+    warehouse.unregister("value_scores")  # not after an error: it would fail in the broken transaction and hide why
     say(f"{users:,} users scored by the version of {in_force['version_on']}" if in_force and model else f"no scores: {shop}")
     return shop
 
