@@ -1,6 +1,6 @@
 """`make outdated`: which of the packages we ask for ourselves have a newer release, and why each that is held back waits.
 
-Held back is what pyproject.toml pins or bounds from above; its reason stands in the table of DECISIONS.md, one row a package. What is free moves with
+Held back is what pyproject.toml pins or bounds from above; its reason stands in the table of docs/decisions/environment.md, one row a package. What is free moves with
 `make lock`. Ends with 1 where a package that is held back and behind has no reason, or a reason is kept for one that is not behind any more.
 Must not look at what packages need of one another, nor change a version.
 """
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
+REASONS = PROJECT_DIR / "docs" / "decisions" / "environment.md"
 TABLE = "| held back | why it waits |"
 
 
@@ -56,7 +57,7 @@ def behind(asked: dict[str, bool], listed: Iterable[dict[str, str]]) -> list[Beh
 
 
 def reasons(decisions: str) -> dict[str, str]:
-    """Why each waits, by package: the rows of the table in DECISIONS.md, the last column."""
+    """Why each waits, by package: the rows of the table in the text of that page, the last column."""
     rows = decisions.partition(TABLE)[2].partition("\n\n")[0].strip().splitlines()[1:]
     cells = [[cell.strip() for cell in row.strip().strip("|").split("|")] for row in rows]
     return {normal(name): row[-1] for row in cells for name in row[0].split(", ")}
@@ -68,9 +69,9 @@ def told(found: list[Behind], why: dict[str, str]) -> tuple[list[str], int]:
     for package in sorted(found, key=lambda package: (not package.is_held, package.name)):
         reason = why.get(package.name) if package.is_held else "free: `make lock` takes it"
         wrong += not reason
-        lines.append(f"{package.name} {package.locked} → {package.newest}: {reason or '✗ held back, and DECISIONS.md does not say why'}")
+        lines.append(f"{package.name} {package.locked} → {package.newest}: {reason or f'✗ held back, and {REASONS.name} does not say why'}")
     gone = sorted(why.keys() - {package.name for package in found})
-    lines += [f"✗ {name}: DECISIONS.md says why it waits, and it does not" for name in gone]
+    lines += [f"✗ {name}: {REASONS.name} says why it waits, and it does not" for name in gone]
     return lines, wrong + len(gone)
 
 
@@ -83,7 +84,7 @@ def main() -> int:
     ).stdout
     asked = direct((PROJECT_DIR / "pyproject.toml").read_text(encoding="utf-8"))
     found = behind(asked, json.loads(listed))
-    lines, wrong = told(found, reasons((PROJECT_DIR / "DECISIONS.md").read_text(encoding="utf-8")))
+    lines, wrong = told(found, reasons(REASONS.read_text(encoding="utf-8")))
     missing = sorted(asked.keys() - {normal(package.metadata["Name"]) for package in importlib.metadata.distributions()})
     lines += [f"not installed here, so not looked at: {', '.join(missing)}"] if missing else []
     print("\n".join(lines) or "nothing that pyproject.toml asks for is behind")

@@ -14,7 +14,7 @@ dependencies = ["pinned==1.0", "bounded>=1.1,<2", "compatible~=1.2", "Free_One[e
 dev = ["tool"]
 """
 LISTED = [{"name": name, "version": "1.0", "latest_version": "9.9"} for name in ("pinned", "free-one", "of-somebody-else")]
-DECISIONS = f"# Decisions\n\n## Behind\n\n{outdated.TABLE}\n|---|---|\n| pinned, bounded | it breaks us |\n\nMore.\n"
+PAGE = f"# Environment\n\n## Behind\n\n{outdated.TABLE}\n|---|---|\n| pinned, bounded | it breaks us |\n\nMore.\n"
 
 
 def test_what_holds_a_package_back_is_a_pin_or_an_upper_bound() -> None:
@@ -32,11 +32,11 @@ def test_only_what_we_ask_for_ourselves_is_told() -> None:
 def test_a_reason_that_is_missing_or_kept_for_nothing_is_found() -> None:
     found = outdated.behind(outdated.direct(PYPROJECT), LISTED)
     assert outdated.told(found, {})[1] == 1
-    lines, wrong = outdated.told(found, outdated.reasons(DECISIONS))
-    assert (wrong, lines[-1]) == (1, "✗ bounded: DECISIONS.md says why it waits, and it does not")
+    lines, wrong = outdated.told(found, outdated.reasons(PAGE))
+    assert (wrong, lines[-1]) == (1, "✗ bounded: environment.md says why it waits, and it does not")
 
 
-def test_every_reason_in_decisions_is_for_a_package_that_is_held_back() -> None:
+def test_every_reason_that_is_written_is_for_a_package_that_is_held_back() -> None:
     asked = outdated.direct((outdated.PROJECT_DIR / "pyproject.toml").read_text(encoding="utf-8"))
-    why = outdated.reasons((outdated.PROJECT_DIR / "DECISIONS.md").read_text(encoding="utf-8"))
+    why = outdated.reasons(outdated.REASONS.read_text(encoding="utf-8"))
     assert why and all(asked[name] and reason for name, reason in why.items())

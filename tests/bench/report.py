@@ -1,4 +1,4 @@
-"""What the bench measured, as the tables that the README has.
+"""What the bench measured, as the tables that docs/proof.md has.
 
 Add a line here when `scale` measures more. Must not measure, and must still read results that lack what was added later.
 """
@@ -12,7 +12,7 @@ USED = ("| | wall s | CPU s | peak GiB | wall ÷ DuckDB by hand | CPU ÷ DuckDB 
 
 
 def markdown(result: dict, sizes: Sequence[dict]) -> str:
-    """The tables as the README has them; `sizes` are the newest results of each size."""
+    """The tables as docs/proof.md has them; `sizes` are the newest results of each size."""
     inputs = ", ".join(f"{count:,} {name}" for name, count in result["inputs"].items())
     lines = [f"Size {result['size']}: {inputs}; load {result['load']:.1f}, medians of {result['repeats']}", "", *USED]
     lines += [_used(row) for row in result["rows"]]

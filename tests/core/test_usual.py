@@ -1,7 +1,7 @@
 """The usual: a column that changed its nature tonight is told, each kind of drift by its measure, and a hundred clean nights are not.
 
 Add a drift when a source broke in a new way; what the gate does with a deviation is tested with the gate.
-Must not test by a real shop: figures of those stand in DECISIONS.
+Must not test by a real shop: figures of those stand in docs/decisions/intake.md.
 """
 
 from __future__ import annotations

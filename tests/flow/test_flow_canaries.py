@@ -1,6 +1,6 @@
 """Where personal values lie in a home, after nights that went well and after one that did not: in the places named here and nowhere else.
 
-Add a place only with the reason why it needs the value, and in the README too. Must not allow a place for one of its files' sake.
+Add a place only with the reason why it needs the value, and in docs/operate/access.md too. Must not allow a place for one of its files' sake.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from flow_harness import LAST, FlowShop, Shelf
 
 from tests.canaries import scan
 
-# The README's list: "Where personal values lie".
+# The list in docs/operate/access.md: "Where personal values lie".
 ALLOWED = (
     "lake/landing/*",  # what was delivered, byte by byte
     "lake/refused/*",  # what was delivered and refused

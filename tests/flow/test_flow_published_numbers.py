@@ -1,4 +1,4 @@
-"""The published numbers of two real datasets come out of the published tables, by the commands of the README and plain DuckDB.
+"""The published numbers of two real datasets come out of the published tables, by the commands of the guide (docs/guides/read-the-tables.md) and plain DuckDB.
 
 Add here when a public figure about a delivered source can be reproduced from its published tables.
 Must not look into the lake or the warehouse: readers cannot either.

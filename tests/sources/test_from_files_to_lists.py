@@ -1,6 +1,6 @@
 """Five data sets that nobody here made, each from its files to its lists by the product's own command, held to plain DuckDB over the same files.
 
-Add a set here with a source folder beside this file that the README's guide alone suffices to write, and queries that know nothing of our models.
+Add a set here with a source folder beside this file that docs/guides/source.md alone suffices to write, and queries that know nothing of our models.
 Must not look into the lake or the warehouse, nor repeat a rule of the models: a query says what the data's owner would count.
 
 A run costs, in CPU seconds: support 60, online_retail 100, yammer 120, relax 140, olist 190; so all of them are of the soak.

@@ -2,7 +2,7 @@
 
 Add a kind of fault here with its verdict. Every fault is put beside the true rows, never instead of one, except that some arrive late:
 so with any rate the rows that should be kept are the true ones. Dirt draws from its own streams. Must not read the pipeline's rules:
-the verdicts restate what core/contract.yml and DECISIONS.md promise, and a test compares them with what happened.
+the verdicts restate what the contract and docs/decisions/intake.md promise, and a test compares them with what happened.
 """
 
 from __future__ import annotations
