@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test ui check check-spark check-duckdb format bench soak contract lock outdated clean
+.PHONY: help setup run demo test ui check check-spark check-duckdb format bench soak docs contract lock outdated clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -73,12 +73,22 @@ soak: setup ## the long repetitions: 60 nights three ways, kills at every step, 
 	$(BIN)/python -m pytest -m soak
 	$(MAKE) --no-print-directory check-duckdb
 
+docs: setup $(VENV)/.docs ## the site of docs/ in site/, English and Chinese; a link that leads nowhere fails it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "open site/index.html; with search: $(BIN)/python -m http.server -d site"
+
+$(VENV)/.docs: requirements/docs.txt requirements/lock.txt
+	@echo "installing MkDocs into $(VENV) (once)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/lock.txt -r requirements/docs.txt
+	@touch $@
+
 contract: setup ## write dbt's sources and staging YAML from the contract
 	$(BIN)/python -c "from userops_pipeline.core import contract, home; (home.DBT_PROJECT_DIR / 'models/staging/_contract.yml').write_text(contract.dbt_yaml(), encoding='utf-8')"
 
 lock: ## pin the dependencies again (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra completejourney --extra dev --generate-hashes --no-header --no-emit-index-url --no-annotate --no-strip-extras -o requirements/lock.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra spark --constraint requirements/lock.txt --generate-hashes --no-header --no-emit-index-url --no-annotate --no-strip-extras $$(sed -nE 's/^([A-Za-z0-9_.-]+)(\[[^]]*\])?==.*/--no-emit-package \1/p' requirements/lock.txt) -o requirements/spark.txt
+	uv pip compile pyproject.toml --universal --python-version 3.11 --extra docs --constraint requirements/lock.txt --generate-hashes --no-header --no-emit-index-url --no-annotate --no-strip-extras $$(sed -nE 's/^([A-Za-z0-9_.-]+)(\[[^]]*\])?==.*/--no-emit-package \1/p' requirements/lock.txt) -o requirements/docs.txt
 	echo duckdb==1.5.6 | uv pip compile - --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements/duckdb-1.5.6.txt
 
 outdated: setup ## which packages have a newer release, and why each that is held back waits
