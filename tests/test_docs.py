@@ -25,6 +25,8 @@ NOT_OURS = {".git", ".venv", "data", "site", "target", "logs", "__pycache__", ".
 FILE = re.compile(r"(?:[\w.-]+/)*[\w-][\w.-]*\.(?:py|sql|md|yml|toml|svg|png|txt)")
 # Files a shop has, or dbt.
 OF_OTHERS = {"userops_pipeline/destinations/my_tool.py", "suppressions.sql", "subscriptions.sql", "clients/jinja.py"}
+# Tables that publishing itself writes, of which no model tells.
+OF_THE_PUBLISHER = {"generation", "published_tables", "data_dictionary"}
 # What a run tells dbt, and a test tells a run; nobody sets them.
 OF_A_RUN = {"USEROPS_SPARK", "USEROPS_WAREHOUSE", "USEROPS_KILL_AT"}
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
@@ -303,6 +305,19 @@ def test_the_reference_has_every_command_and_every_column() -> None:
     )
     assert "| `--dry-run` | Do everything but send the lists. |" in pages[generated.COMMANDS]
     assert "| `user_id` | text | required, format id | The shop's own id of the user |" in pages[generated.CONTRACT]
+
+
+def test_the_reference_has_every_published_table_and_every_check() -> None:
+    pages = generated.pages()
+    listed = re.findall(
+        r"`([a-z_]+)`", "".join(re.findall(r"(?m)^\|([^|]*)\|", (PROJECT_DIR / "docs/reference/tables.md").read_text(encoding="utf-8")))
+    )
+    told = set(re.findall(r"(?m)^## (.+)$", pages[generated.COLUMNS]))
+    assert told == set(listed) - OF_THE_PUBLISHER
+    assert "| `one_time_buyer` | boolean | 一单客 | Has bought exactly once. |" in pages[generated.COLUMNS]
+    assert "| `orders.volume_is_usual` |" in pages[generated.CHECKS]
+    assert "| `assert_spells_neither_overlap_nor_gap` | The spells of a user follow each other," in pages[generated.CHECKS]
+    assert not re.search(r"\| `assert_\w+` \|  \|", pages[generated.CHECKS]), "a test without a first line that says what it asks"
 
 
 def test_a_column_says_what_it_must_hold() -> None:

@@ -1,4 +1,4 @@
-"""The two pages of the reference that nobody writes: the commands, and the contract, told by themselves each time the site is built.
+"""The pages of the reference that nobody writes: commands, contract, columns and checks, told by themselves each time the site is built.
 
 Here lives a hook of MkDocs (`hooks` in mkdocs.yml) and the text it makes; add a page when something describes itself that well. Must not hold a
 sentence about a command, table or column: it stands where the thing is declared, and only there.
@@ -6,7 +6,9 @@ sentence about a command, table or column: it stands where the thing is declared
 
 from __future__ import annotations
 
+import functools
 import inspect
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,35 +16,26 @@ import click
 import yaml
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
-CONTRACT, COMMANDS = PLACES = ("reference/contract.md", "reference/cli.md")
-# What of a column is said in words of its own, in this order; `type` and `about` have columns of theirs.
-SAID = (
-    "required",
-    "personal",
-    "sensitive",
-    "format",
-    "refers",
-    "known",
-    "only",
-    "strictest",
-    "min",
-    "max",
-    "moment",
-    "dated_by",
-    "alike",
-    "ahead",
-    "restates",
-)
+CONTRACT, COMMANDS, COLUMNS, CHECKS = PLACES = ("reference/contract.md", "reference/cli.md", "reference/columns.md", "reference/checks.md")
+MODELS = PROJECT_DIR / "dbt_project" / "models" / "marts"
+TESTS = PROJECT_DIR / "dbt_project" / "tests"
 
 
+@functools.cache
 def pages() -> dict[str, str]:
     """The pages by their place in docs/, in Markdown."""
     contract = next(PROJECT_DIR.glob("userops_pipeline/*/contract.yml"))
     from userops_pipeline.cli import main
+    from userops_pipeline.core.gate import expectations
+    from userops_pipeline.core.source import load_source
 
     return {
         CONTRACT: contract_page(contract.read_text(encoding="utf-8")),
         COMMANDS: commands_page(main, "userops"),
+        COLUMNS: columns_page([_read(path) for path in sorted(MODELS.rglob("*.yml"))]),
+        CHECKS: checks_page(
+            expectations([load_source("demo_shop")]), {path.stem: path.read_text(encoding="utf-8") for path in sorted(TESTS.glob("*.sql"))}
+        ),
     }
 
 
@@ -55,7 +48,9 @@ def contract_page(text: str) -> str:
         lines += ["", f"## {name}", "", f"{table['grain'][0].upper()}{table['grain'][1:]}. {'; '.join(facts)}.", ""]
         lines += ["| Column | Type | | What it is |", "|---|---|---|---|"]
         for column, spec in table["columns"].items():
-            said = ", ".join(word if spec[word] is True else f"{word} {_value(spec[word])}" for word in SAID if spec.get(word) is not None)
+            said = ", ".join(
+                word if is_so is True else f"{word} {_value(is_so)}" for word, is_so in spec.items() if word not in ("type", "about")
+            )
             lines.append(f"| `{column}` | {spec['type']} | {_cell(said)} | {_cell(spec['about'])} |")
         checks = [f"- {check['reason']}: `{check['sql']}`" for check in table.get("check", [])]
         lines += ["", *checks] if checks else []
@@ -83,12 +78,58 @@ def _command(command: click.Command, name: str, parent: click.Context | None) ->
     return lines
 
 
+def columns_page(projects: list[dict[str, Any]]) -> str:
+    """Every published table with its columns, in English and Chinese, out of the parsed YAML of the models and of what is scored after them."""
+    tables = [table for project in projects for table in project.get("models", [])]
+    tables += [table for project in projects for source in project.get("sources", []) for table in source["tables"]]
+    lines = ["# Columns of the published tables"]
+    for table in sorted(tables, key=lambda table: table["name"]):
+        lines += [
+            "",
+            f"## {table['name']}",
+            "",
+            _cell(table["description"]),
+            "",
+            "| Column | Type | 名称 | What it is |",
+            "|---|---|---|---|",
+        ]
+        for column in table.get("columns", []):
+            label = column.get("config", {}).get("meta", {}).get("label", "")
+            lines.append(f"| `{column['name']}` | {column.get('data_type', '')} | {label} | {_cell(column.get('description', ''))} |")
+    return "\n".join(lines) + "\n"
+
+
+def checks_page(expectations: list[Any], tests: dict[str, str]) -> str:
+    """What the gate asks of a night, by table and name as `--waive` takes them, and what dbt asks of the tables, by the first words of each test."""
+    lines = ["# Checks", "", "## The gate, as it is asked of the demo shop", ""]
+    lines += ["An `error` holds the night; a `warning` is told.", "", "| Expectation | What it asks | |", "|---|---|---|"]
+    lines += [f"| `{found.table}.{found.name}` | {_cell(found.about)} | {found.severity} |" for found in expectations]
+    lines += [
+        "",
+        "## The tables, after every build",
+        "",
+        "Besides the keys, types and words of each model.",
+        "",
+        "| Test | What it asks |",
+        "|---|---|",
+    ]
+    for name, text in tests.items():
+        said = re.match(r"\{#-?(?P<jinja>.*?)-?#\}|(?P<sql>(?:--.*\n)+)", text, re.DOTALL)
+        lines.append(f"| `{name}` | {_cell((said['jinja'] or said['sql'].replace('--', ' ')) if said else '')} |")
+    return "\n".join(lines) + "\n"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The YAML of a file by libyaml, which is ten times as fast."""
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
+
+
 def _value(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def on_config(config: Any) -> Any:
