@@ -304,7 +304,7 @@ def test_the_reference_has_every_command_and_every_column() -> None:
         re.findall(r"(?m)^## `(.+)`$", pages[generated.COMMANDS])
     )
     assert "| `--dry-run` | Do everything but send the lists. |" in pages[generated.COMMANDS]
-    assert "| `user_id` | text | required, format id | The shop's own id of the user |" in pages[generated.CONTRACT]
+    assert "| `user_id` | text | format id, required | The shop's own id of the user |" in pages[generated.CONTRACT]
 
 
 def test_the_reference_has_every_published_table_and_every_check() -> None:
