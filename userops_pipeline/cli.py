@@ -18,15 +18,17 @@ from dataclasses import asdict
 from datetime import date, datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 import duckdb
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from userops_pipeline.core.home import PROJECT_DIR, Home, UserOpsError, fault_of_machine, keep_private
 from userops_pipeline.core.rulebook import RuleError
+from userops_pipeline.core.rulebook.problem import Language
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)  # a file or a pipe has no width to fold at
 STOPPED = 128 + signal.SIGINT  # the exit code of a command that a signal ended
@@ -88,6 +90,11 @@ def _speaks_plainly(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _source_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--source", help="Source folder or its name (default: USEROPS_SOURCE, else complete_journey).")(function)
+
+
+def _language_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    choice = click.Choice(["en", "zh"])
+    return click.option("--language", type=choice, default="en", show_default=True, help="English or Chinese.")(function)
 
 
 def _shop(source: str | None) -> Any:
@@ -286,10 +293,12 @@ def rules() -> None:
 
 @rules.command("check")
 @_source_option
+@_language_option
 @_speaks_plainly
-def rules_check(source: str | None) -> None:
+def rules_check(source: str | None, language: Language) -> None:
     """Refuse what is wrong, each with a sentence naming file and rule; a source's mappings are held against its files and the contract."""
     from userops_pipeline.core.binding import bind
+    from userops_pipeline.core.rulebook.wording import said
     from userops_pipeline.defs.resources import Shop
     from userops_pipeline.defs.transform import problems_of
 
@@ -299,11 +308,13 @@ def rules_check(source: str | None) -> None:
         bind(entry)
     problems = problems_of(Home.from_environment())
     for problem in problems:
-        out.print(f"[{'yellow' if problem.is_warning else 'red'}]{'!' if problem.is_warning else '✗'}[/] {problem}", soft_wrap=True)
+        mark = "[yellow]![/]" if problem.is_warning else "[red]✗[/]"
+        out.print(f"{mark} {escape(said(problem, language))}", soft_wrap=True)
     errors = sum(not problem.is_warning for problem in problems)
     if errors:
         sys.exit(1)
-    out.print(f"[green]✓[/] the rules are sound ({len(problems)} warnings)")
+    sound = {"en": f"the rules are sound ({len(problems)} warnings)", "zh": f"规则没有问题（{len(problems)} 条提醒）"}
+    out.print(f"[green]✓[/] {sound[language]}")
 
 
 @rules.command("list")
@@ -339,9 +350,9 @@ def rules_preview(condition: str) -> None:
 
 @main.command()
 @click.argument("user_id")
-@click.option("--language", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="English or Chinese.")
+@_language_option
 @_speaks_plainly
-def explain(user_id: str, language: Literal["en", "zh"]) -> None:
+def explain(user_id: str, language: Language) -> None:
     """One user's stage, value, tags, segments and lists, each with the rule and the values it saw."""
     from userops_pipeline.core.rulebook import explain as explain_user
     from userops_pipeline.core.rulebook.render import as_lines

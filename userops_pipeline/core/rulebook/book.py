@@ -23,7 +23,7 @@ from userops_pipeline.core.rulebook.kinds.goals import Goal, Metric
 from userops_pipeline.core.rulebook.kinds.groups import Benefit, Level, Membership, PointRule, RfmGroup, RfmScores, Tier
 from userops_pipeline.core.rulebook.kinds.journeys import Funnel, PeriodRules, Retention, Survival
 from userops_pipeline.core.rulebook.kinds.lifecycle import ActivityRules, PaidPeriod, PaidRules, PlanState, Stage
-from userops_pipeline.core.rulebook.kinds.lists import ContactList, Segment, Tag
+from userops_pipeline.core.rulebook.kinds.lists import ContactList, Family, Segment, Tag
 from userops_pipeline.core.rulebook.problem import Frozen, Problem, RuleError
 
 DESCRIBED_MODELS = (
@@ -51,6 +51,7 @@ class Rulebook(Frozen):
     plan_states: tuple[PlanState, ...] = ()
     paid_rules: tuple[PaidRules, ...] = ()
     paid_periods: tuple[PaidPeriod, ...] = ()
+    families: tuple[Family, ...] = ()
     tags: tuple[Tag, ...] = ()
     segments: tuple[Segment, ...] = ()
     funnels: tuple[Funnel, ...] = ()

@@ -18,7 +18,7 @@ from userops_pipeline.core.rulebook.checks.community import community
 from userops_pipeline.core.rulebook.checks.goals import goals, metrics
 from userops_pipeline.core.rulebook.checks.groups import benefits, membership, point_rules, rfm_groups, rfm_scores, tiers, value
 from userops_pipeline.core.rulebook.checks.journeys import funnels, periods, retentions, survivals
-from userops_pipeline.core.rulebook.checks.judging import NAME, OUTSIDE, memory, refuse, warn
+from userops_pipeline.core.rulebook.checks.judging import NAME, OUTSIDE, memory, owners, refuse, warn
 from userops_pipeline.core.rulebook.checks.lifecycle import paid, plan_states, stages
 from userops_pipeline.core.rulebook.checks.lists import lists, segments, tags
 from userops_pipeline.core.rulebook.condition import Typist, sealed_database
@@ -62,6 +62,7 @@ def check(rulebook: Rulebook, known_tools: Collection[str]) -> list[Problem]:
             *metrics(rulebook),
             *goals(rulebook),
             *lists(rulebook, known_tools),
+            *owners(rulebook),
         ]
     return sorted(dict.fromkeys(problems), key=lambda problem: problem.is_warning)
 
@@ -92,6 +93,7 @@ def _names(rulebook: Rulebook, known_tools: Collection[str]) -> Iterator[Problem
         ("stage", rulebook.stages, ()),
         ("plan state", rulebook.plan_states, ()),
         ("paid period", rulebook.paid_periods, ()),
+        ("family", rulebook.families, ()),
         ("tag", rulebook.tags, rulebook.tag_columns),
         ("segment", rulebook.segments, ("user_id",)),
         ("funnel", rulebook.funnels, ()),

@@ -16,6 +16,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from userops_pipeline.core.rulebook.problem import closest
+from userops_pipeline.core.rulebook.signs import foreign_signs
 from userops_pipeline.core.sealing import seal
 
 MAX_LENGTH = 2000
@@ -115,6 +116,9 @@ def guard(condition: str, columns: Mapping[str, str], *, is_aggregate: bool = Fa
         return [f"the condition is longer than {MAX_LENGTH} characters; split it into tags or segments."]
     if any(ord(character) < 32 and character not in "\n\t" for character in condition):
         return ["the condition holds a control character; type it again."]
+    if sign := next(foreign_signs(condition, but_quoted=True), None):
+        meant = repr("'") if sign.meant == '"' else repr(sign.meant)
+        return [f"the condition holds {sign.shown}, which is no sign of SQL; write {meant}."]
     try:
         tokens = sqlglot.tokenize(condition, read="duckdb")
         trees = sqlglot.parse(condition, read="duckdb")

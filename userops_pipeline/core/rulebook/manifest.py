@@ -1,23 +1,30 @@
 """How the rulebook is read from dbt's manifest: where each kind of rule stands in it.
 
-Add a line in `load` when a new kind of rule appears; reading is lenient on purpose, so that one mistake never hides another.
+Where a kind stands is a line of places; add here how it is read when it stands elsewhere. Reading is lenient on purpose, so that one mistake never
+hides another.
 Must not judge a rule beyond its shape (check does), evaluate a condition, or open a database.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from userops_pipeline.core import scored
 from userops_pipeline.core.rulebook.book import DESCRIBED_MODELS, Rulebook
-from userops_pipeline.core.rulebook.kinds import churn, community, goals, groups, journeys, lifecycle, lists
+from userops_pipeline.core.rulebook.grammar import NOT_WRITTEN
+from userops_pipeline.core.rulebook.kinds import goals, lists
 from userops_pipeline.core.rulebook.kinds.rule import Rule
-from userops_pipeline.core.rulebook.problem import Problem, closest
+from userops_pipeline.core.rulebook.kinds.settings import SETTINGS
+from userops_pipeline.core.rulebook.places import PLACES, Place, lists_in
+from userops_pipeline.core.rulebook.problem import Problem, nearest
+from userops_pipeline.core.rulebook.vocabulary import KEYS, VALUES
+from userops_pipeline.core.rulebook.wording import Said, hint, problem
 
 NO_SETTING = ("label", "owner", "window", "window_start")  # in the meta of a table, and no setting of it
 RULED_MODELS = ("user_plan_state", "user_rfm", "user_tier", "user_membership", "user_churn_risk", "goal_scorecard")
@@ -29,45 +36,34 @@ def load(manifest: Mapping[str, Any] | Path) -> Rulebook:
     models = {node["name"]: node for node in document.get("nodes", {}).values() if node.get("resource_type") == "model"}
     misread: list[Problem] = []
 
-    def listed(kind: type[AnyRule], model: str, key: str) -> tuple[AnyRule, ...]:
-        node = models.get(model, {})
-        entries = _meta(node).get(key, [])
-        if not isinstance(entries, list):
-            misread.append(
-                Problem(file=_file(node), rule=model, sentence=f"'{key}' must be a list, in the order in which it is to be read.")
-            )
-            return ()
-        return tuple(_read(kind, entry, _file(node), f"{key} entry {number}", misread) for number, entry in enumerate(entries, 1))
+    def entries(place: Place, node: Mapping[str, Any], holder: Mapping[str, Any], key: str) -> Iterator[Rule]:
+        found = holder.get(key, [])
+        if not isinstance(found, list):
+            misread.append(problem(_file(node), place.table, [("not_a_list", {"key": f"{place.key}.{key}" if place.inner else key})]))
+            return
+        for number, entry in enumerate(found, 1):
+            yield _read(place.kind, entry, _file(node), f"{key} entry {number}", misread)
 
-    def settings(kind: type[AnyRule], model: str, key: str, inner: Collection[str] = ()) -> tuple[AnyRule, ...]:
-        """One mapping of the model's meta as a rule of that name, without the lists in it (`inner`); none where it is not there."""
-        node = models.get(model, {})
-        found = _meta(node).get(key)
-        kept = {name: value for name, value in found.items() if name not in inner} if isinstance(found, Mapping) else {}
-        return (_read(kind, {**kept, "name": key}, _file(node), key, misread),) if isinstance(found, Mapping) else ()
-
-    def nested(kind: type[AnyRule], model: str, key: str, inner: str) -> tuple[AnyRule, ...]:
-        node = models.get(model, {})
-        found = _meta(node).get(key)
-        entries = found.get(inner, []) if isinstance(found, Mapping) else []
-        if not isinstance(entries, list):
-            misread.append(Problem(file=_file(node), rule=model, sentence=f"'{inner}' of '{key}' must be a list."))
-            return ()
-        return tuple(_read(kind, entry, _file(node), f"{inner} entry {number}", misread) for number, entry in enumerate(entries, 1))
-
-    def from_columns(kind: type[AnyRule], model: str) -> tuple[AnyRule, ...]:
-        node = models.get(model, {})
-        return tuple(
-            _read(kind, {**_meta(column), "name": name}, _file(node), f"column {name}", misread)
-            for name, column in node.get("columns", {}).items()
-            if (column.get("data_type") or "").lower() in ("boolean", "bool") or {"when", "include", "exclude"} & set(_meta(column))
-        )
-
-    def stated(kind: type[AnyRule], model: str, name: str) -> tuple[AnyRule, ...]:
-        """Those keys of the model's meta itself that the rule has."""
-        meta = _meta(models.get(model, {}))
-        found = {field: meta[field] for field in kind.model_fields.keys() & meta.keys()}
-        return (_read(kind, {"name": name, **found}, _file(models[model]), name, misread),) if found else ()
+    def read(place: Place) -> Iterator[Rule]:
+        node = models.get(place.table, {})
+        meta = _meta(node)
+        found = meta.get(place.key)
+        if place.shape == "list":
+            yield from entries(place, node, meta, place.key)
+        elif place.shape == "inner":
+            yield from entries(place, node, found if isinstance(found, Mapping) else {}, place.inner)
+        elif place.shape == "settings" and isinstance(found, Mapping):
+            inner = lists_in(place.table, place.key)
+            kept = {name: value for name, value in found.items() if name not in inner}
+            yield _read(place.kind, {**kept, "name": place.key}, _file(node), place.key, misread)
+        elif place.shape == "meta":
+            if stated := {field: meta[field] for field in place.kind.model_fields.keys() & meta.keys()}:
+                yield _read(place.kind, {"name": place.key, **stated}, _file(node), place.key, misread)
+        elif place.shape == "columns":
+            for name, column in node.get("columns", {}).items():
+                own = place.kind.model_fields.keys() - {"label"}
+                if (column.get("data_type") or "boolean").lower() in ("boolean", "bool") or own & _meta(column).keys():
+                    yield _read(place.kind, {**_meta(column), "name": name}, _file(node), f"column {name}", misread)
 
     exported = tuple(
         _read(
@@ -83,47 +79,16 @@ def load(manifest: Mapping[str, Any] | Path) -> Rulebook:
             misread,
         )
         for exposure in sorted(document.get("exposures", {}).values(), key=lambda each: each["name"])
-        if _depends_on_audiences(exposure) or {"tool", "segment"} & set(_meta(exposure))
+        if _depends_on_audiences(exposure) or {"tool", "segment", "mode", "match_key"} & set(_meta(exposure))
     )
     values = next((node for node in document.get("sources", {}).values() if node["name"] == scored.USERS), {})
     value = _settings(scored.ValueRules, values, misread)
     _settings(scored.HistoryRules, models.get("int_value_history", {}), misread)
+    for table, kind in SETTINGS.items():
+        _settings(kind, models.get(table, {}), misread, *(place.key for place in PLACES if place.table == table))
+    rules: dict[str, Any] = {place.field: tuple(read(place)) for place in PLACES}
     return Rulebook(
-        activity=settings(
-            lifecycle.ActivityRules,
-            "user_counts_daily",
-            "activity",
-            ["active", "reached", "engaged", "followed", "unfollowed", "converted"],
-        ),
-        stages=listed(lifecycle.Stage, "user_lifecycle", "stages"),
-        plan_states=listed(lifecycle.PlanState, "user_plan_state", "stages"),
-        paid_rules=settings(lifecycle.PaidRules, "user_plan_state", "paid", ["periods"]),
-        paid_periods=nested(lifecycle.PaidPeriod, "user_plan_state", "paid", "periods"),
-        tags=from_columns(lists.Tag, "user_tags"),
-        segments=from_columns(lists.Segment, "user_segments"),
-        funnels=listed(journeys.Funnel, "funnel_conversion", "funnels"),
-        rfm_groups=listed(groups.RfmGroup, "user_rfm", "groups"),
-        rfm_scores=stated(groups.RfmScores, "user_rfm", "rfm"),
-        tiers=listed(groups.Tier, "user_tier", "stages"),
-        memberships=stated(groups.Membership, "user_membership", "membership"),
-        levels=listed(groups.Level, "user_membership", "levels"),
-        point_rules=listed(groups.PointRule, "user_membership", "points"),
-        benefits=listed(groups.Benefit, "membership_benefits", "benefits"),
-        periods=settings(journeys.PeriodRules, "period_lifecycle", "periods"),
-        retentions=listed(journeys.Retention, "retention_cohorts", "retentions"),
-        survivals=listed(journeys.Survival, "user_survival", "survivals"),
-        contributions=settings(community.Contribution, "user_contribution", "contribution"),
-        referrals=settings(community.ReferralRules, "user_contribution", "referrals"),
-        kol_scores=stated(community.KolScore, "kol", "kol"),
-        kol_tiers=listed(community.KolTier, "kol", "tiers"),
-        experts=settings(community.Experts, "expert_directory", "experts"),
-        churn=settings(churn.ChurnRules, "user_churn_risk", "churn"),
-        precursor_rules=settings(churn.PrecursorRules, "churn_precursors", "precursors", ["behaviours"]),
-        precursors=nested(churn.Precursor, "churn_precursors", "precursors", "behaviours"),
-        key_behaviour_rules=settings(churn.KeyBehaviourRules, "key_behaviours", "key_behaviours", ["behaviours", "outcomes", "chosen"]),
-        behaviours=nested(churn.Behaviour, "key_behaviours", "key_behaviours", "behaviours"),
-        outcomes=nested(churn.Outcome, "key_behaviours", "key_behaviours", "outcomes"),
-        key_behaviours=nested(churn.KeyBehaviour, "key_behaviours", "key_behaviours", "chosen"),
+        **rules,
         metrics=tuple(
             _read(
                 goals.Metric,
@@ -133,9 +98,8 @@ def load(manifest: Mapping[str, Any] | Path) -> Rulebook:
                 misread,
             )
             for metric in sorted(document.get("metrics", {}).values(), key=lambda each: each["name"])
-            if "family" in _meta(metric)
+            if {"family", "adds", "needs"} & set(_meta(metric))
         ),
-        goals=listed(goals.Goal, "goal_scorecard", "goals"),
         dimensions=tuple(
             str(dimension["name"])
             for dimension in _meta(models.get("user_structure_daily", {})).get("dimensions", [])
@@ -159,15 +123,17 @@ AnyRule = TypeVar("AnyRule", bound=Rule)
 def _read(kind: type[AnyRule], entry: Any, file: str, position: str, misread: list[Problem]) -> AnyRule:
     """One rule; keys that cannot be read are reported and left out, so that the rest is still checked."""
     if not isinstance(entry, Mapping):
-        misread.append(Problem(file=file, rule=position, sentence="must be a mapping of keys to values."))
+        misread.append(
+            problem(file, position, [("not_keys", {"key": position, "found": "a list" if isinstance(entry, list) else "a text"})])
+        )
         return kind(file=file)
     keys = {str(key): value for key, value in entry.items() if value is not None}
     rule = str(keys.get("name") or position)
     try:
         return kind.model_validate({**keys, "file": file})
     except ValidationError as error:
-        for key, sentence in _faults(error, kind):
-            misread.append(Problem(file=file, rule=rule, sentence=sentence))
+        for key, clauses in _faults(error, kind, keys):
+            misread.append(problem(file, rule, clauses))
             keys.pop(key, None)
         return kind.model_validate({**keys, "file": file})
 
@@ -175,31 +141,56 @@ def _read(kind: type[AnyRule], entry: Any, file: str, position: str, misread: li
 AnySettings = TypeVar("AnySettings", bound=BaseModel)
 
 
-def _settings(kind: type[AnySettings], node: Mapping[str, Any], misread: list[Problem]) -> AnySettings | None:
-    """What is declared of one table as a whole, each key of it needed; None, with a problem for every fault, where it cannot be read."""
+def _settings(kind: type[AnySettings], node: Mapping[str, Any], misread: list[Problem], *beside: str) -> AnySettings | None:
+    """What is declared of one table as a whole, each key of it needed; None, with a problem for every fault, where it cannot be read.
+
+    `beside` are keys of rules that stand in the same meta.
+    """
     if not node:
         return None
-    declared = {key: value for key, value in _meta(node).items() if key not in NO_SETTING}
+    declared = {key: value for key, value in _meta(node).items() if key not in (*NO_SETTING, *beside)}
     try:
         return kind.model_validate(declared)
     except ValidationError as error:
-        misread += [
-            Problem(file=_file(node), rule=f"settings of {node['name']}", sentence=sentence) for _, sentence in _faults(error, kind)
-        ]
+        misread += [problem(_file(node), f"settings of {node['name']}", clauses) for _, clauses in _faults(error, kind, declared)]
         return None
 
 
-def _faults(error: ValidationError, kind: type[BaseModel]) -> Iterator[tuple[str, str]]:
+def _faults(error: ValidationError, kind: type[BaseModel], declared: Mapping[str, Any]) -> Iterator[tuple[str, list[Said]]]:
     """The key and the sentence of everything pydantic refuses."""
-    for fault in error.errors(include_url=False, include_input=False):
-        where = ".".join(str(part) for part in fault["loc"])
+    for fault in error.errors(include_url=False):
+        # Without the branches of a union, which are no keys.
+        parts = [str(part) for part in fault["loc"] if not re.search(r"[\[(]", str(part))]
+        where = ".".join(parts)
         if fault["type"] == "extra_forbidden":
-            sentence = f"the key '{where}' is not known here{closest(where, kind.model_fields) or '.'}"
+            known = _keys_at(kind, fault["loc"][:-1])
+            clauses: list[Said] = [("unknown_key", {"key": where}), *hint(parts[-1], nearest(parts[-1], known, KEYS), known)]
         elif fault["type"] == "missing":
-            sentence = f"the key '{where}' is missing; declare it."
+            clauses = [("missing", {"key": where})]
+        elif fault["type"] == "literal_error":
+            known = [each.strip(" '") for each in re.split(",| or ", fault.get("ctx", {})["expected"])]
+            value = str(fault["input"])
+            facts = {"key": where, "value": value[:60], "known": ", ".join(known)}
+            clauses = [("one_of", facts), *hint(value, nearest(value, known, VALUES))]
         else:
-            sentence = f"'{where}' cannot be read: {fault['msg'][0].lower()}{fault['msg'][1:]}."
-        yield str(fault["loc"][0]), sentence
+            clauses = [("unreadable", {"key": where, "reason": f"{fault['msg'][0].lower()}{fault['msg'][1:]}"})]
+        yield str(fault["loc"][0]), clauses
+
+
+def _keys_at(kind: type[BaseModel], way: tuple[int | str, ...]) -> list[str]:
+    """The keys known at the end of a way through a kind; those of the kind itself where the way cannot be followed."""
+    for part in way:
+        if isinstance(part, str) and part in kind.model_fields:
+            inner = list(_models_in(kind.model_fields[part].annotation))
+            kind = inner[0] if inner else kind
+    return [key for key in kind.model_fields if key not in NOT_WRITTEN]
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)
 
 
 def _meta(node: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,16 +7,24 @@ Must not interpret a rule or import dbt.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import yaml
 
 from userops_pipeline.core.rulebook.problem import Problem
+from userops_pipeline.core.rulebook.spelling import Project, entries_in, label_of, misspelt, name_of, sign_near
+from userops_pipeline.core.rulebook.wording import Said, problem
 
 OTHERS_FOLDERS = {"target", "dbt_packages", "logs"}
 # The project's own settings, where dbt reads the warehouse's path from the environment: no rule stands there.
-SETTINGS = {"dbt_project.yml", "profiles.yml"}
+SETTINGS = {"dbt_project.yml", "profiles.yml", "packages.yml", "dependencies.yml", "selectors.yml", "package-lock.yml"}
+LABELLED = ("user_profile", "user_lifecycle", "int_user_community", "user_tags")  # whose columns conditions name
+MODEL_FILES = (".sql", ".py")
+# What looks like a file of rules to people, and is none to dbt; what an editor leaves behind is left to it.
+UNREAD = re.compile(r"\.ya?ml|\.(ymal|yamel|yal|yl|txt)$", re.IGNORECASE)
+BACKUP = re.compile(r"^\.|(~|\.bak|\.orig|\.swp|\.tmp)$")
+GENERIC_TEST = re.compile(r"\{%-?\s*test\s+(\w+)\(([^)]*)\)")
 # dbt renders what stands in braces, and takes a text that looks like a call of one of these for one, as it does what is listed under such a key.
 BRACES = re.compile(r"\{\{|\{%|\{#")
 CALL = re.compile(r"\s*(env_var|ref|var|source|doc|metric)\s*\(", re.IGNORECASE)
@@ -29,8 +37,25 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def check_yaml_files(project_dir: Path) -> list[Problem]:
-    """Duplicate keys and names, anchors, tags and broken YAML in any YAML file of a dbt project."""
-    return [problem for path in _yaml_files(project_dir) for problem in _check_file(path, path.relative_to(project_dir).as_posix())]
+    """What is typed wrongly in any YAML file of a dbt project: broken YAML, anchors, tags, duplicate keys and names, signs that are none, keys that
+    nobody reads where they stand, rules that nobody looks for there."""
+    problems: list[Problem] = []
+    trees: dict[str, yaml.Node | None] = {}
+    for path in _yaml_files(project_dir):
+        file = path.relative_to(project_dir).as_posix()
+        found, tree = _check_file(path, file)
+        problems += found
+        if tree is not None and file not in SETTINGS:
+            problems += rendered if (rendered := list(_rendered(tree, file))) else []
+            if not rendered:
+                trees[file] = tree
+    project = Project(_tables(project_dir), _documented(trees), _generic_tests(project_dir), _labels(trees))
+    for file, tree in trees.items():
+        if file.startswith("models/"):
+            problems += misspelt(tree, file, project)
+        else:
+            problems.append(problem(file, "file", [("unread_file", {})]))
+    return [*problems, *_unread_files(project_dir)]
 
 
 def with_lines(problems: Iterable[Problem], project_dir: Path) -> list[Problem]:
@@ -46,22 +71,79 @@ def _yaml_files(project_dir: Path) -> list[Path]:
     return sorted(path for path in found if not OTHERS_FOLDERS & set(path.relative_to(project_dir).parts))
 
 
-def _check_file(path: Path, file: str) -> list[Problem]:
+def _unread_files(project_dir: Path) -> Iterator[Problem]:
+    """Files among the models whose name says YAML to people, and nothing to dbt."""
+    for path in sorted((project_dir / "models").rglob("*")):
+        if (
+            path.is_file()
+            and path.suffix not in (".yml", ".yaml", *MODEL_FILES)
+            and UNREAD.search(path.name)
+            and not BACKUP.search(path.name)
+        ):
+            yield problem(path.relative_to(project_dir).as_posix(), "file", [("unread_file", {})])
+
+
+def _tables(project_dir: Path) -> frozenset[str] | None:
+    return frozenset(path.stem for path in (project_dir / "models").rglob("*") if path.suffix in MODEL_FILES) or None
+
+
+def _documented(trees: Mapping[str, yaml.Node | None]) -> dict[str, str]:
+    """The file of every table that is described in one."""
+    return {name: file for file, tree in trees.items() for item in entries_in(tree, "models") if (name := name_of(item))}
+
+
+def _labels(trees: Mapping[str, yaml.Node | None]) -> dict[str, str]:
+    """The columns that tags and stages may ask for, by their label."""
+    found: dict[str, str] = {}
+    for table in (each for tree in trees.values() for each in entries_in(tree, "models")):
+        if name_of(table) in LABELLED:
+            for column in entries_in(table, "columns"):
+                if label := label_of(column):
+                    found.setdefault(label, name_of(column))
+    return found
+
+
+def _generic_tests(project_dir: Path) -> dict[str, tuple[str, ...]]:
+    """The arguments of every generic test of the project, by its name."""
+    texts = (path.read_text(encoding="utf-8") for folder in ("tests", "macros") for path in sorted((project_dir / folder).rglob("*.sql")))
+    return {
+        name: tuple(argument.split("=")[0].strip() for argument in arguments.split(",")[1:])
+        for text in texts
+        for name, arguments in GENERIC_TEST.findall(text)
+    }
+
+
+def _check_file(path: Path, file: str) -> tuple[list[Problem], yaml.Node | None]:
+    """What is wrong with the YAML itself, and its tree where that can be read."""
+    text = ""
     try:
         text = path.read_text(encoding="utf-8")
         refused = [_event_problem(event, file) for event in yaml.parse(text, Loader=LOADER)]
         problems = [problem for problem in refused if problem]
         if problems:
-            return problems
+            return problems, None
         # Composing expands nothing: with anchors refused, the tree is as large as the file.
         tree = yaml.compose(text, Loader=LOADER)
-        return [*_repeated(tree, file), *([] if file in SETTINGS else _rendered(tree, file))]
+        return list(_repeated(tree, file)), tree
     except UnicodeDecodeError:
-        return [Problem(file=file, rule="file", sentence="is not UTF-8; save it as UTF-8.")]
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        reason = getattr(error, "problem", None) or "it is nested too deeply"
-        return [Problem(file=file, rule="file", sentence=f"is not YAML: {reason}.", line=mark.line + 1 if mark else None)]
+        return [Problem(file=file, rule="file", sentence="is not UTF-8; save it as UTF-8.")], None
+    except RecursionError:
+        return [problem(file, "file", [("too_deep", {})])], None
+    except yaml.YAMLError as error:
+        return [_not_yaml(error, text, file)], None
+
+
+def _not_yaml(error: yaml.YAMLError, text: str, file: str) -> Problem:
+    """Why the file cannot be read, and the sign that stands where YAML needs a plain one, if one does."""
+    mark, begins = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
+    reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+    clauses: list[Said] = [("not_yaml", {"reason": reason})]
+    line = mark.line + 1 if mark else None
+    if mark and (found := sign_near(text, max(mark.line - 3, min(begins.line, mark.line) if begins else 0), mark.line)):
+        line, sign = found
+        facts = {"sign": sign.shown, "name": sign.name, "meant": sign.written, "line": str(line)}
+        clauses.append(("sign_in_file", facts))
+    return problem(file, "file", clauses, line)
 
 
 def _event_problem(event: yaml.Event, file: str) -> Problem | None:

@@ -12,7 +12,8 @@ from typing import Any
 
 from userops_pipeline.core import reasons
 from userops_pipeline.core.rulebook.answers import Explanation, ListSeen, StepSeen, Worth
-from userops_pipeline.core.rulebook.speech import Language, Speaker
+from userops_pipeline.core.rulebook.problem import Language
+from userops_pipeline.core.rulebook.speech import Speaker
 
 
 @dataclass(frozen=True)

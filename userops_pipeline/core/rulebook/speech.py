@@ -10,13 +10,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 from sqlglot import exp
 
 from userops_pipeline.core.rulebook.condition import parse
-
-Language = Literal["en", "zh"]
+from userops_pipeline.core.rulebook.problem import Language
 
 COMPARED: dict[type[exp.Expr], tuple[str, str]] = {
     exp.EQ: ("is {}", "为 {}"),

@@ -9,10 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from userops_pipeline.core import contract
 from userops_pipeline.core.rulebook.book import Rulebook
-from userops_pipeline.core.rulebook.checks.judging import at_least, choice, first_match_wins, refuse, sound
+from userops_pipeline.core.rulebook.checks.judging import at_least, choice, first_match_wins, refuse, sound, tell
 from userops_pipeline.core.rulebook.condition import Typist, columns_in, is_everything
 from userops_pipeline.core.rulebook.kinds.rule import Rule
-from userops_pipeline.core.rulebook.problem import Problem, closest
+from userops_pipeline.core.rulebook.problem import Problem, nearest
+from userops_pipeline.core.rulebook.vocabulary import VALUES
+from userops_pipeline.core.rulebook.wording import hint
 
 PARTS = ("spend", "content", "referrals", "influence")
 CONTENT_KINDS = ("post", "answer", "comment", "share")
@@ -29,7 +31,8 @@ def _weights(rule: Rule, kind: str, key: str, weights: Mapping[str, float], know
     """Weights of known things, none below 0, and not all 0."""
     for name, weight in weights.items():
         if name not in known:
-            yield refuse(rule, kind, f"'{key}' weighs '{name[:60]}', which is none of {', '.join(known)}{closest(name, known) or '.'}")
+            facts = {"key": key, "value": name[:60], "known": ", ".join(known)}
+            yield tell(rule, kind, [("weighs", facts), *hint(name, nearest(name, known, VALUES))])
         if weight < 0:
             yield refuse(rule, kind, f"'{key}' gives '{name[:60]}' a weight below 0; take it out to leave it uncounted.")
     if not any(weight > 0 for weight in weights.values()):

@@ -13,7 +13,7 @@ import duckdb
 
 from userops_pipeline.core import scored
 from userops_pipeline.core.rulebook.book import Rulebook
-from userops_pipeline.core.rulebook.checks.judging import NAME, choice, first_match_wins, ladder, refuse, sound, warn
+from userops_pipeline.core.rulebook.checks.judging import NAME, choice, first_match_wins, ladder, names, refuse, sound, warn
 from userops_pipeline.core.rulebook.condition import Typist, columns_in, guard, is_everything
 from userops_pipeline.core.rulebook.kinds.groups import Level, RfmGroup
 from userops_pipeline.core.rulebook.problem import Problem, closest
@@ -88,7 +88,6 @@ def point_rules(rulebook: Rulebook, days: Typist) -> Iterator[Problem]:
 
 
 def benefits(rulebook: Rulebook, incentives: Typist) -> Iterator[Problem]:
-    levels = [level.name for level in rulebook.levels]
     faults = list(sound(incentives, rulebook.benefits, "benefit"))
     yield from faults
     if not faults:
@@ -97,8 +96,7 @@ def benefits(rulebook: Rulebook, incentives: Typist) -> Iterator[Problem]:
         if not benefit.levels:
             yield refuse(benefit, "benefit", "belongs to no level; list those that have a claim to it under `levels`.")
         for name in benefit.levels:
-            if name not in levels:
-                yield refuse(benefit, "benefit", f"names the level '{name[:60]}', which does not exist{closest(name, levels) or '.'}")
+            yield from names(benefit, "benefit", "", "level", name, rulebook.levels)
 
 
 def value(rulebook: Rulebook) -> Iterator[Problem]:

@@ -5,24 +5,30 @@ Add what two subjects ask alike; what one asks lives in its own file. Must not k
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import get_args
 
 from userops_pipeline.core.rulebook.book import Rulebook
 from userops_pipeline.core.rulebook.condition import Typist, conjuncts, contradiction, guard, harder_to_keep, is_everything
 from userops_pipeline.core.rulebook.kinds.rule import Conditional, Lasting, Rule
-from userops_pipeline.core.rulebook.problem import Problem, closest
+from userops_pipeline.core.rulebook.kinds.settings import Activity, Grain, Start
+from userops_pipeline.core.rulebook.problem import Problem, nearest
+from userops_pipeline.core.rulebook.vocabulary import VALUES
+from userops_pipeline.core.rulebook.wording import Said, hint, problem
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-GRAINS = ("day", "week", "month")
-ACTIVITIES = ("active", "purchase", "reached", "engaged", "followed", "unfollowed", "converted")
+GRAINS = get_args(Grain)
+ACTIVITIES = get_args(Activity)
 CHOICES = {
     "new_by": ("first_activity", "person_created"),
     "grain": GRAINS,
     "kind": ("on_period", "on_or_after", "brackets"),
     "entry": ("first_time", "recurring"),
-    "start": ("registered", *ACTIVITIES),
+    "start": get_args(Start),
     "returns": ACTIVITIES,
     "activity": ACTIVITIES,
 }
@@ -31,6 +37,11 @@ OUTSIDE = "outside"  # where users come from and go to who are not known the nig
 
 def refuse(rule: Rule, kind: str, sentence: str) -> Problem:
     return Problem(file=rule.file, rule=f"{kind} {rule.name}", sentence=sentence)
+
+
+def tell(rule: Rule, kind: str, clauses: list[Said]) -> Problem:
+    """A refusal that is said in either language."""
+    return problem(rule.file, f"{kind} {rule.name}", clauses)
 
 
 def warn(rule: Rule, kind: str, sentence: str) -> Problem:
@@ -98,9 +109,40 @@ def first_match_wins(rules: Sequence[Conditional], kind: str) -> Iterator[Proble
             yield refuse(later, kind, sentence)
 
 
-def choice(rule: Rule, kind: str, key: str, value: str, known: Sequence[str]) -> Iterator[Problem]:
-    if value not in known:
-        yield refuse(rule, kind, f"'{key}' is '{value[:60]}'; it must be one of {', '.join(known)}{closest(value, known) or '.'}")
+def choice(
+    rule: Rule, kind: str, key: str, value: str, known: Sequence[str], words: Mapping[str, Collection[str]] = VALUES
+) -> Iterator[Problem]:
+    """A word of a closed vocabulary; `words` are the other words people use for those of it."""
+    if not value:
+        yield tell(rule, kind, [("has_none", {"key": key, "known": ", ".join(known)}), ("end", {})])
+    elif value not in known:
+        facts = {"key": key, "value": value[:60], "known": ", ".join(known)}
+        yield tell(rule, kind, [("one_of", facts), *hint(value, nearest(value, known, words))])
+
+
+def names(rule: Rule, kind: str, where: str, what: str, value: str, known: Sequence[Rule]) -> Iterator[Problem]:
+    """The name of another rule, which people know by its label too."""
+    if not value:
+        yield tell(rule, kind, [("has_none", {"key": what, "known": ", ".join(each.name for each in known)}), ("end", {})])
+    elif value not in [each.name for each in known]:
+        labels = {each.name: (each.label,) for each in known if each.label}
+        near = nearest(value, [each.name for each in known], labels)
+        yield tell(rule, kind, [("does_not_exist", {"where": where, "kind": what, "value": value[:60]}), *hint(value, near)])
+
+
+def owners(rulebook: Rulebook) -> Iterator[Problem]:
+    """Who answers for rules is for the shop to say; one that stands once and is spelt nearly as another was most likely that other."""
+    owned = [
+        *(("tag", tag) for tag in rulebook.tags),
+        *(("segment", segment) for segment in rulebook.segments),
+        *(("goal", goal) for goal in rulebook.goals),
+    ]
+    counted = Counter(rule.owner for _, rule in owned if rule.owner)
+    for kind, rule in owned:
+        others = [owner for owner, count in counted.items() if owner != rule.owner and count > 1]
+        if counted[rule.owner] == 1 and (near := difflib.get_close_matches(rule.owner, others, n=1, cutoff=0.8)):
+            facts = {"value": rule.owner[:60], "meant": near[0]}
+            yield problem(rule.file, f"{kind} {rule.name}", [("odd_owner", facts), ("end", {})], is_warning=True)
 
 
 def has_an_end(rulebook: Rulebook, rule: Rule, kind: str, activity: str) -> Iterator[Problem]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from userops_pipeline.core.rulebook.book import Rulebook
-from userops_pipeline.core.rulebook.checks.judging import choice, faults_of, ladder, refuse
+from userops_pipeline.core.rulebook.checks.judging import choice, faults_of, ladder, names, refuse
 from userops_pipeline.core.rulebook.condition import Typist, columns_in, conjuncts, guard, texts_allowed
 from userops_pipeline.core.rulebook.kinds.lifecycle import STAGE_COLUMN, Stage
-from userops_pipeline.core.rulebook.problem import Problem, closest
+from userops_pipeline.core.rulebook.problem import Problem
 
 PLAYBOOK = ("label", "state", "goal", "touchpoint", "action", "content", "segment")
 
@@ -61,8 +61,7 @@ def stages(rulebook: Rulebook, features: Typist, state: Typist) -> Iterator[Prob
                 yield refuse(stage, "stage", f"has no {key}; a stage without its line of the playbook cannot be worked on.")
         yield from _kpi(state, stage)
         if stage.segment and rulebook.segment(stage.segment) is None:
-            near = closest(stage.segment, [segment.name for segment in rulebook.segments])
-            yield refuse(stage, "stage", f"names the segment '{stage.segment}', which does not exist{near or '.'}")
+            yield from names(stage, "stage", "", "segment", stage.segment, rulebook.segments)
         elif stage.segment and stage.segment not in exported:
             yield refuse(
                 stage, "stage", f"names the segment '{stage.segment}', which no list exports, so nobody can act on it; add an exposure."

@@ -6,15 +6,15 @@ Add a check of these here. Must not know how a tool is reached.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 
 from userops_pipeline.core import contract
 from userops_pipeline.core.audiences import foreign_addresses
 from userops_pipeline.core.rulebook.book import Rulebook
-from userops_pipeline.core.rulebook.checks.judging import faults_of, refuse, sound, warn
+from userops_pipeline.core.rulebook.checks.judging import choice, faults_of, names, refuse, sound, warn
 from userops_pipeline.core.rulebook.condition import Typist, columns_in, contradiction, guard, texts_compared_with
 from userops_pipeline.core.rulebook.kinds.lifecycle import STAGE_COLUMN
-from userops_pipeline.core.rulebook.kinds.lists import LIST_MODEL, ContactList, Segment, Tag
+from userops_pipeline.core.rulebook.kinds.lists import LIST_MODEL, Segment, Tag
 from userops_pipeline.core.rulebook.kinds.rule import Rule
 from userops_pipeline.core.rulebook.problem import Problem, closest
 
@@ -27,13 +27,11 @@ CONTACT_FIELDS = ("contact_point", "email", "phone", "name")
 def tags(rulebook: Rulebook, typist: Typist) -> Iterator[Problem]:
     yield from sound(typist, rulebook.tags, "tag")
     for tag in rulebook.tags:
-        for key in ("family", "owner"):
-            if not getattr(tag, key):
-                yield refuse(tag, "tag", f"has no {key}; say who answers for it and where it belongs.")
-        if tag.precedence not in PRECEDENCES:
-            yield refuse(
-                tag, "tag", f"has the precedence '{tag.precedence[:60]}'; say {' or '.join(PRECEDENCES)}: whose word counts first."
-            )
+        if not tag.owner:
+            yield refuse(tag, "tag", "has no owner; say who answers for it.")
+        families = {family.name: (family.label,) for family in rulebook.families}
+        yield from choice(tag, "tag", "family", tag.family, tuple(families), families)
+        yield from choice(tag, "tag", "precedence", tag.precedence, PRECEDENCES)
         yield from _known_stages(rulebook, tag, "tag", tag.when, rulebook.tag_columns)
         yield from _reasoned(rulebook, tag, "tag", [tag.when])
 
@@ -61,15 +59,14 @@ def _known_stages(rulebook: Rulebook, rule: Rule, kind: str, condition: str, col
         ("plan_state", "plan state", rulebook.plan_states),
         ("tier", "tier", rulebook.tiers),
         ("level", "level", rulebook.levels),
+        ("kol_tier", "opinion leader", rulebook.kol_tiers),
     ):
-        names = [each.name for each in rules]
         for text in texts_compared_with(condition, column):
-            if text not in names:
-                yield refuse(rule, kind, f"asks for the {what} '{text}', which does not exist{closest(text, names) or '.'}")
+            yield from names(rule, kind, "", what, text, rules)
 
 
 def segments(rulebook: Rulebook, typist: Typist) -> Iterator[Problem]:
-    names = [segment.name for segment in rulebook.segments]
+    known = [segment.name for segment in rulebook.segments]
     exported = {each.segment for each in rulebook.lists}
     used = {step.segment for segment in rulebook.segments for step in segment.steps}
     for segment in rulebook.segments:
@@ -82,13 +79,8 @@ def segments(rulebook: Rulebook, typist: Typist) -> Iterator[Problem]:
             for number, step in enumerate(steps, 1):
                 if (step.when is None) == (step.segment is None):
                     faults.append(refuse(segment, "segment", f"{key} step {number} must be one condition or one {{segment: name}}."))
-                elif step.segment is not None and step.segment not in names:
-                    near = closest(step.segment, names)
-                    faults.append(
-                        refuse(
-                            segment, "segment", f"{key} step {number} names the segment '{step.segment}', which does not exist{near or '.'}"
-                        )
-                    )
+                elif step.segment is not None and step.segment not in known:
+                    faults += names(segment, "segment", f"{key} step {number} ", "segment", step.segment, rulebook.segments)
                 elif step.when is not None:
                     faults += faults_of(typist, segment, "segment", step.when, f"{key} step {number}")
                     faults += _known_stages(rulebook, segment, "segment", step.when, typist.columns)
@@ -126,18 +118,20 @@ def _impossible(segment: Segment) -> str | None:
 
 def lists(rulebook: Rulebook, known_tools: Collection[str]) -> Iterator[Problem]:
     consents = contract.tables()["consents"]
-    segments = [segment.name for segment in rulebook.segments]
     fields = [
         *itertools.chain.from_iterable(rulebook.columns[model] for model in ("user_profile", "user_lifecycle", "user_tags")),
         *CONTACT_FIELDS,
     ]
     for each in rulebook.lists:
-        yield from _one_of(each, "tool", each.tool, sorted(known_tools))
-        yield from _one_of(each, "segment", each.segment, segments)
-        yield from _one_of(each, "mode", each.mode, MODES)
-        yield from _one_of(each, "match_key", each.match_key, MATCH_KEYS)
-        yield from _one_of(each, "channel", each.channel, consents.column("channel").only)
-        yield from _one_of(each, "purpose", each.purpose, consents.column("purpose").only)
+        yield from names(each, "list", "", "segment", each.segment, rulebook.segments)
+        for key, known in (
+            ("tool", sorted(known_tools)),
+            ("mode", MODES),
+            ("match_key", MATCH_KEYS),
+            ("channel", consents.column("channel").only),
+            ("purpose", consents.column("purpose").only),
+        ):
+            yield from choice(each, "list", key, getattr(each, key), known)
         for tool_field, column in each.fields.items():
             if column not in fields:
                 yield refuse(
@@ -158,14 +152,3 @@ def lists(rulebook: Rulebook, known_tools: Collection[str]) -> Iterator[Problem]
                 yield refuse(each, "list", f"{sentence}.")
         if not each.depends_on_audiences:
             yield refuse(each, "list", f"does not depend on ref('{LIST_MODEL}'), so the lineage ends before it; add it to depends_on.")
-
-
-def _one_of(each: ContactList, key: str, value: str, known: Sequence[str]) -> Iterator[Problem]:
-    if not value:
-        yield refuse(each, "list", f"has no {key}; say which: {', '.join(known)}.")
-    elif value not in known:
-        yield refuse(
-            each,
-            "list",
-            f"names the {key} '{value[:60]}', which does not exist{closest(value, known) or '; known are ' + ', '.join(known) + '.'}",
-        )

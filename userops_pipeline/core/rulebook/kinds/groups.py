@@ -16,6 +16,8 @@ class RfmScores(Rule):
     mode: str = ""
     window_days: int | None = None
     thresholds: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    prospect_label: str = ""
+    """What users without a score are called."""
 
 
 class RfmGroup(Conditional):

@@ -22,10 +22,24 @@ class Kpi(Frozen):
     """`up` where more is better."""
 
 
-class ActivityRules(Rule):
-    """From how many days without an active day on a user is dormant; what an active day is, dbt reads itself."""
+class ActiveRules(Frozen):
+    """Which activities make a day an active one, how many of them, within how many days."""
 
+    activities: Literal["own"] | tuple[str, ...] = "own"
+    minimum_count: int = 1
+    within_days: int = 1
+
+
+class ActivityRules(Rule):
+    """What counts as active, reached, engaged …, and from how many days without an active day on a user is dormant."""
+
+    active: ActiveRules = ActiveRules()
     dormant_after_days: int | None = None
+    reached: tuple[str, ...] = ()
+    engaged: tuple[str, ...] = ()
+    followed: tuple[str, ...] = ()
+    unfollowed: tuple[str, ...] = ()
+    converted: tuple[str, ...] = ()
 
 
 STAGE_COLUMN = "stage"  # where a user's stage stands in every table that carries it

@@ -9,10 +9,14 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from userops_pipeline.core.rulebook.kinds.rule import Lasting, Sql, Told
+from userops_pipeline.core.rulebook.kinds.rule import Lasting, Rule, Sql, Told
 from userops_pipeline.core.rulebook.problem import Frozen
 
 LIST_MODEL = "audiences"
+
+
+class Family(Rule):
+    """What some tags have in common, by which they are found; every tag is of one."""
 
 
 class Tag(Lasting):

@@ -1,0 +1,292 @@
+"""What people type wrongly in the files of rules, and what is said of it: file, line, what stands there and what was meant.
+
+Add a mistake here when somebody makes one that is not answered well. Must not need dbt: what is typed is seen in the files.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from userops_pipeline.core.home import DBT_PROJECT_DIR
+from userops_pipeline.core.rulebook import check_yaml_files
+from userops_pipeline.core.rulebook.wording import said
+
+TAGS = "models/marts/tags/_tags.yml"
+SEGMENTS = "models/marts/segments/_segments.yml"
+STAGES = "models/marts/lifecycle/_lifecycle.yml"
+LISTS = "models/exports/exposures.yml"
+METRICS = "models/marts/goals/_metrics.yml"
+TESTS = "models/marts/tags/_unit_tests.yml"
+SESSIONS = "models/intermediate/_intermediate.yml"
+
+NEW_BUYER = '{meta: {label: 新客, family: lifecycle, owner: user_operations, when: "days_since_first_order <= 30"}}'
+A_TAG = """
+      - name: vip
+        data_type: boolean
+        description: A very important one.
+        config: {meta: {label: 贵宾, family: value, owner: crm, when: "order_count >= 9"}}
+"""
+A_SEGMENT = """
+      - name: vips
+        data_type: boolean
+        description: Very important ones.
+        config: {meta: {label: 贵宾, owner: crm, include: [order_count >= 9]}}
+"""
+A_STAGE = """
+      - name: adored
+        label: 挚爱
+        when: order_count >= 99
+        stays_when: order_count >= 98
+        touchpoint: Calls
+        kpi: {name: orders, label: L, sql: avg(order_count), target: 1, direction: up}
+"""
+A_LIST = """
+      - name: vips
+        label: 名单
+        type: application
+        depends_on: [ref('audiences')]
+        config: {meta: {tool: csv_file, segment: vips, mode: mirror, match_key: user_id, channel: postal, purpose: marketing}}
+"""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """`old` of a file becomes `new`, or `new` is written at its end; `mark`, or `new`, begins on the line that is named."""
+
+    what: str
+    file: str
+    new: str
+    words: tuple[str, ...]
+    old: str = ""
+    mark: str = ""
+    zh: str = ""
+
+
+MISTAKES = [
+    # 1. signs that look like those of YAML and SQL
+    Mistake("full-width colon in a block", STAGES, "label：忠诚", ("'：' (full-width)", "write ':'"), "label: 忠诚", zh="请改成 ':'"),
+    Mistake(
+        "full-width colon in braces",
+        TAGS,
+        "{meta: {label：新客, family",
+        ("'label：新客' holds '：'", "write 'label: 新客'"),
+        "{meta: {label: 新客, family",
+    ),
+    Mistake(
+        "full-width comma in braces",
+        TAGS,
+        "label: 新客，family: lifecycle",
+        ("'，' (full-width)", "write ','"),
+        "label: 新客, family: lifecycle",
+    ),
+    Mistake(
+        "full-width comma and colon",
+        TAGS,
+        "{meta: {label: 新客，family：lifecycle, owner",
+        ("goes on to 'family'",),
+        "{meta: {label: 新客, family: lifecycle, owner",
+    ),
+    Mistake("full-width braces", TAGS, NEW_BUYER.replace("{meta", "｛meta"), ("'｛' (full-width)", "write '{'"), NEW_BUYER),
+    Mistake(
+        "sign of mathematics",
+        TAGS,
+        "order_count_90d ≥ 4 and spend_amount_30d",
+        ("'when' holds '≥' (a sign of mathematics)", "write '>='"),
+        "order_count_90d >= 4 and spend_amount_30d",
+        zh="请改成 '>='",
+    ),
+    Mistake(
+        "full-width sign in a condition",
+        TAGS,
+        "spend_amount_90d ＞= 900",
+        ("'when' holds '＞' (full-width)", "write '>'"),
+        "spend_amount_90d >= 900",
+    ),
+    Mistake("full-width equals", TAGS, "order_count ＝ 1", ("holds '＝'", "write '='"), "order_count = 1"),
+    Mistake("full-width digits", TAGS, "spend_amount_90d >= ９00", ("holds '９'", "write '9'"), "spend_amount_90d >= 900"),
+    Mistake(
+        "full-width brackets in a condition", TAGS, "coalesce（days_paid_up, 0)", ("holds '（'", "write '('"), "coalesce(days_paid_up, 0)"
+    ),
+    Mistake(
+        "curly quotes in a condition",
+        SEGMENTS,
+        "[stage = ‘lapsed’, order_count >= 2]",
+        ("'include' holds '‘' (a curly quote)", 'write "\'"'),
+        "[stage = 'lapsed', order_count >= 2]",
+    ),
+    Mistake("curly quotes around a condition", TAGS, "when: “order_count = 1”}", ("'when' holds '“'",), 'when: "order_count = 1"}'),
+    Mistake("curly quotes around a label", TAGS, "label: “新客”,", ("the text of 'label' stands in “”",), "label: 新客,"),
+    Mistake(
+        "full-width letters of a key",
+        TAGS,
+        'ｆａｍｉｌｙ: lifecycle, owner: user_operations, when: "order_count = 1"',
+        ("'ｆａｍｉｌｙ' holds 'ｆ'", "write 'family'"),
+        'family: lifecycle, owner: user_operations, when: "order_count = 1"',
+    ),
+    Mistake(
+        "full-width letters of a value",
+        TAGS,
+        "data_type: ｂoolean\n        description: Signed up",
+        ("'data_type' holds 'ｂ'",),
+        "data_type: boolean\n        description: Signed up",
+    ),
+    Mistake("full-width space for an indent", STAGES, "　　label: 忠诚", ("U+3000 (a space that is none for YAML)",), "label: 忠诚"),
+    Mistake("a space nobody sees", TAGS, "order_count\u200b = 1", ("U+200B", "write nothing"), "order_count = 1"),
+    Mistake(
+        "no-break space in a condition",
+        TAGS,
+        "order_count\u00a0= 1",
+        ("U+00A0", "write a plain space"),
+        "order_count = 1",
+        zh="请改成 普通空格",
+    ),
+    Mistake(
+        "no space behind a colon",
+        TAGS,
+        "{meta: {label:新客, family",
+        ("'label:新客' has no space behind its colon", "'label: 新客'"),
+        "{meta: {label: 新客, family",
+    ),
+    # 2. keys in another language
+    Mistake(
+        "Chinese key of a tag",
+        TAGS,
+        '条件: "order_count = 1"',
+        ("'条件' is not known", "write 'when'"),
+        'when: "order_count = 1"',
+        zh="请写 'when'",
+    ),
+    Mistake("Chinese key for the label", TAGS, "标签: 新客", ("write 'label'",), "label: 新客"),
+    Mistake("Chinese name for the label", TAGS, "名称: 新客", ("write 'label'",), "label: 新客"),
+    Mistake(
+        "Chinese key with its colon",
+        TAGS,
+        "{meta: {标签：新客, family",
+        ("'标签：新客' holds '：'", "write 'label: 新客'"),
+        "{meta: {label: 新客, family",
+    ),
+    Mistake("Chinese key of a table", STAGES, "阶段:\n", ("write 'stages'",), "stages:\n"),
+    Mistake("Chinese key of a list", LISTS, "分群: first_purchase_push", ("write 'segment'",), "segment: first_purchase_push"),
+    Mistake("Chinese key of a KPI", STAGES, "kpi:\n              名称: ", ("write 'name'",), "kpi:\n              name: ", "名称"),
+    Mistake("Chinese key of a file", SEGMENTS, "模型:\n", ("write 'models'",), "models:\n"),
+    Mistake("English, but another word", TAGS, 'condition: "order_count = 1"', ("did you mean 'when'?",), 'when: "order_count = 1"'),
+    Mistake("Chinese and in a condition", TAGS, "order_count = 1 且 order_count < 2", ("'且'", "write and"), "order_count = 1"),
+    Mistake("Chinese column", TAGS, "订单数 = 1", ("'订单数', which is no column",), "order_count = 1"),
+    # 3. words of vocabularies that dbt and SQL would take
+    Mistake(
+        "type of a column",
+        TAGS,
+        "data_type: bolean\n        description: Signed up",
+        ("'data_type' is 'bolean'", "did you mean 'boolean'?"),
+        "data_type: boolean\n        description: Signed up",
+    ),
+    Mistake(
+        "a tag that is a text",
+        TAGS,
+        "data_type: string\n        description: Signed up",
+        ("a tag is true or false",),
+        "data_type: boolean\n        description: Signed up",
+    ),
+    Mistake("type of a metric", METRICS, "type: rati\n", ("did you mean 'ratio'?",), "type: ratio\n"),
+    Mistake("test of a column", TAGS, "data_tests: [not_nul, unique]", ("did you mean 'not_null'?",), "data_tests: [not_null, unique]"),
+    # 4. keys spelt wrongly
+    Mistake(
+        "key of a column",
+        TAGS,
+        "data_typ: boolean\n        description: Signed up",
+        ("'data_typ'", "did you mean 'data_type'?"),
+        "data_type: boolean\n        description: Signed up",
+    ),
+    Mistake("key under config", TAGS, "config: {mata: {label: 新客", ("did you mean 'meta'?",), "config: {meta: {label: 新客"),
+    Mistake("config itself", TAGS, "confg: {meta: {label: 新客", ("did you mean 'config'?",), "config: {meta: {label: 新客"),
+    Mistake("key under meta", TAGS, "{meta: {label: 新客, famly", ("did you mean 'family'?",), "{meta: {label: 新客, family"),
+    Mistake("columns itself", TAGS, "    colums:\n", ("did you mean 'columns'?",), "    columns:\n"),
+    Mistake("key of a KPI", STAGES, "kpi:\n              nme: ", ("did you mean 'name'?",), "kpi:\n              name: ", "nme:"),
+    Mistake("key of a setting", SESSIONS, "timeout_minuts: 30", ("did you mean 'timeout_minutes'?",), "timeout_minutes: 30"),
+    Mistake("key of a list's meta", LISTS, "segmnt: first_purchase_push", ("did you mean 'segment'?",), "segment: first_purchase_push"),
+    Mistake("family of a metric, without which it is lost", METRICS, "famly: ", ("did you mean 'family'?",), "family: "),
+    Mistake("argument of a test", TAGS, "colums: [", ("did you mean 'columns'?",), "columns: ["),
+    Mistake(
+        "comma in a text without quotes",
+        TAGS,
+        "description: The user, whoever they are, config",
+        ("put the whole text of 'description' in quotes",),
+        "description: The user, config",
+    ),
+    Mistake(
+        "a key too high",
+        TAGS,
+        "label: 新用户\n        config: {meta: {family",
+        ("it belongs under 'config: meta:'",),
+        "config: {meta: {label: 新用户, family",
+    ),
+    Mistake("a name of no table", TAGS, "- name: user_tag\n", ("name of no table", "did you mean 'user_tags'?"), "- name: user_tags\n"),
+    Mistake("a mapping for a list", STAGES, "stages: {name: loyal}\n        was:\n", ("'stages' must be a list",), "stages:\n"),
+    # 5. rules where nobody looks for them
+    Mistake(
+        "a tag at the end of its file, under another table",
+        TAGS,
+        A_TAG,
+        ("looks like a tag, but nobody reads one under 'columns' of the table 'tag_quality'", f"columns of the table 'user_tags' ({TAGS})"),
+        mark="- name: vip",
+        zh="看起来是标签",
+    ),
+    Mistake("a tag among the segments", SEGMENTS, A_TAG, ("looks like a tag", "'user_tags'"), mark="- name: vip"),
+    Mistake(
+        "a segment at the end of the tags",
+        TAGS,
+        A_SEGMENT,
+        ("looks like a segment", "the columns of the table 'user_segments'"),
+        mark="- name: vips",
+    ),
+    Mistake("a stage at the end of its file", STAGES, A_STAGE, ("looks like a stage", "'user_lifecycle'"), mark="- name: adored"),
+    Mistake("a list at the end of the tags", TAGS, A_LIST, ("looks like a list", "'exposures:'"), mark="- name: vips"),
+    Mistake("a tag among the tables", TAGS, A_TAG.replace("\n    ", "\n"), ("looks like a tag",), mark="- name: vip"),
+    Mistake("a tag among the unit tests", TESTS, A_TAG.replace("\n    ", "\n"), ("looks like a tag",), mark="- name: vip"),
+    Mistake("a tag among the lists", LISTS, A_TAG.replace("\n    ", "\n"), ("looks like a tag",), mark="- name: vip"),
+    Mistake(
+        "stages of another table",
+        TAGS,
+        "label: 用户标签\n        stages: []",
+        ("'stages' is read by nobody", "'user_lifecycle'"),
+        "label: 用户标签",
+        mark="stages: []",
+    ),
+    Mistake("rules at the top of a file", TAGS, "stages: []", ("'stages' is read by nobody at the top of the file",)),
+]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The files of rules as they are, beside tables of every name."""
+    for path in (DBT_PROJECT_DIR / "models").rglob("*.sql"):
+        (tmp_path / path.relative_to(DBT_PROJECT_DIR)).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path.relative_to(DBT_PROJECT_DIR)).touch()
+    for file in (TAGS, SEGMENTS, STAGES, LISTS, METRICS, TESTS, SESSIONS, "models/marts/users/_user_profile.yml"):
+        (tmp_path / file).write_text((DBT_PROJECT_DIR / file).read_text(encoding="utf-8"), encoding="utf-8")
+    shutil.copytree(DBT_PROJECT_DIR / "tests" / "generic", tmp_path / "tests" / "generic")
+    return tmp_path
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=[each.what.replace(" ", "_") for each in MISTAKES])
+def test_a_mistake_of_typing_is_told_with_its_line_and_what_was_meant(project: Path, mistake: Mistake) -> None:
+    path = project / mistake.file
+    text = path.read_text(encoding="utf-8")
+    assert mistake.old in text
+    changed = text.replace(mistake.old, mistake.new, 1) if mistake.old else f"{text.rstrip()}\n{mistake.new}\n"
+    line = changed[: changed.index(mistake.mark or mistake.new)].count("\n") + 1
+    path.write_text(changed, encoding="utf-8")
+    problems = check_yaml_files(project)
+    told = [problem for problem in problems if problem.line == line and all(word in problem.sentence for word in mistake.words)]
+    assert told, (line, [str(problem) for problem in problems])
+    assert told[0].file == mistake.file
+    assert mistake.zh in said(told[0], "zh")
+    assert said(told[0], "zh") != str(told[0])
+
+
+def test_the_files_as_they_are_hold_no_mistake(project: Path) -> None:
+    assert check_yaml_files(project) == []
