@@ -29,6 +29,7 @@ OF_OTHERS = {"userops_pipeline/destinations/my_tool.py", "suppressions.sql", "su
 OF_THE_PUBLISHER = {"generation", "published_tables", "data_dictionary"}
 # What a run tells dbt, and a test tells a run; nobody sets them.
 OF_A_RUN = {"USEROPS_SPARK", "USEROPS_WAREHOUSE", "USEROPS_KILL_AT"}
+FENCE = r"(?ms)^ *```(\w+)\n(.*?)^ *```"
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 STATUS = re.compile(r"(?:Accepted, \d{4}-\d\d-\d\d\. Governs (`[^`]+`(?:, `[^`]+`)*)\.|Replaced, \d{4}-\d\d-\d\d, by “([^”]+)”\.)")
 
@@ -107,6 +108,29 @@ def missing_languages(root: Path) -> list[str]:
             if not (root / other).exists():
                 told.append(f"{page} has no {Path(other).name} beside it.")
     return told
+
+
+def examples_that_differ(root: Path) -> list[str]:
+    """What a page shows in fences is the same in both languages, but for its comments and the words in between."""
+    told = []
+    texts = pages(root)
+    for page in texts:
+        other = page.replace(".md", ".zh.md")
+        if other in texts:
+            ours, theirs = ([_code(fence) for fence in re.findall(FENCE, texts[name])] for name in (page, other))
+            told += [
+                f"{other} shows another {kind} than {page}: {' '.join(text.split())[:60]}"
+                for kind, text in theirs
+                if (kind, text) not in ours
+            ]
+            told += [
+                f"{other} lacks the {kind} of {page}: {' '.join(text.split())[:60]}" for kind, text in ours if (kind, text) not in theirs
+            ]
+    return told
+
+
+def _code(fence: tuple[str, str]) -> tuple[str, str]:
+    return fence[0], re.sub(r"(?m)\s+#.*$|^#.*$|\s*-- .*$|-- .*$", "", fence[1])
 
 
 def missing_files(root: Path) -> list[str]:
@@ -210,6 +234,7 @@ CHECKS: list[Callable[[Path], list[str]]] = [
     long_readmes,
     dead_links,
     missing_languages,
+    examples_that_differ,
     missing_files,
     ungoverned,
     unknown_commands,
@@ -237,8 +262,8 @@ def papers(tmp_path: Path) -> Path:
         "README.md": "# Us\n\n[start](docs/start.md#the-first-run)\n\n```sh\nmake run   # all\n```\n",
         "README.zh-CN.md": "# 我们\n\n[开始](docs/start.zh.md#第一次运行)\n",
         "Makefile": "run: setup\n",
-        "docs/start.md": "# Start\n\n## The first run\n\n`userops rules check --source x`, of `userops_pipeline/engine.py` (`engine.py`); [more](reference/settings.md), [all](reference/cli.md)\n",
-        "docs/start.zh.md": "# 开始\n\n## 第一次运行\n\n[更多](reference/settings.zh.md)\n",
+        "docs/start.md": "# Start\n\n## The first run\n\n`userops rules check --source x`, of `userops_pipeline/engine.py` (`engine.py`); [more](reference/settings.md), [all](reference/cli.md)\n\n```sh\nuserops doctor   # all\n```\n",
+        "docs/start.zh.md": "# 开始\n\n## 第一次运行\n\n[更多](reference/settings.zh.md)\n\n```sh\nuserops doctor   # 全部\n```\n",
         "docs/reference/settings.md": "| Variable | Meaning |\n|---|---|\n| `USEROPS_HOME` | the folder |\n",
         "docs/reference/settings.zh.md": "| 变量 | 含义 |\n|---|---|\n| `USEROPS_HOME` | 文件夹 |\n",
         "docs/decisions/index.md": "[Build](build.md)\n",
@@ -260,6 +285,7 @@ SPOILT = [
     (dead_links, "README.md", "start.md#", "begin.md#", "README.md links to docs/begin.md#the-first-run, and nothing is there."),
     (dead_links, "docs/start.md", "## The first run", "## The last run", "and that page has no such heading."),
     (dead_links, "docs/start.zh.md", "settings.zh.md", "settings.md", "links to reference/settings.md, which there is in Chinese."),
+    (examples_that_differ, "docs/start.zh.md", "userops doctor", "userops summary", "lacks the sh of docs/start.md: userops doctor"),
     (missing_files, "docs/decisions/build.md", "engine.py", "motor.py", "names `userops_pipeline/motor.py`, which is not there."),
     (
         missing_files,
