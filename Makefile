@@ -95,4 +95,4 @@ outdated: setup ## which packages have a newer release, and why each that is hel
 	$(BIN)/python requirements/outdated.py
 
 clean: ## remove what runs wrote, not the environment
-	rm -rf data/lake data/warehouse data/published data/exports data/dagster data/alerts.log data/demo data/demo_shop
+	rm -rf data/lake data/warehouse data/published data/exports data/dagster data/alerts.log data/demo data/demo_shop site
