@@ -83,7 +83,7 @@ $(VENV)/.docs: requirements/docs.txt requirements/lock.txt
 	@touch $@
 
 contract: setup ## write dbt's sources and staging YAML from the contract
-	$(BIN)/python -c "from userops_pipeline.core import contract, home; (home.DBT_PROJECT_DIR / 'models/staging/_contract.yml').write_text(contract.dbt_yaml(), encoding='utf-8')"
+	$(BIN)/python -c "from userops_pipeline.ground import contract, home; (home.DBT_PROJECT_DIR / 'models/staging/_contract.yml').write_text(contract.dbt_yaml(), encoding='utf-8')"
 
 lock: ## pin the dependencies again (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra completejourney --extra dev --generate-hashes --no-header --no-emit-index-url --no-annotate --no-strip-extras -o requirements/lock.txt

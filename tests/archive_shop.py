@@ -11,7 +11,7 @@ import json
 from datetime import date, timedelta
 from pathlib import Path
 
-from userops_pipeline.core.source import Source, load_source
+from userops_pipeline.intake.source import Source, load_source
 
 FIRST = date(2024, 1, 1)
 AGAIN = 20  # of so many customers one comes back

@@ -19,8 +19,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from userops_pipeline.core import contract
-from userops_pipeline.core.reading import identifier
+from userops_pipeline.ground import contract
+from userops_pipeline.ground.sql import identifier
 
 
 @dataclass

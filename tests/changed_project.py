@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from userops_pipeline.core.home import DBT_PROJECT_DIR
+from userops_pipeline.ground.home import DBT_PROJECT_DIR
 
 
 def project_with(folder: Path, changes: Mapping[str, Mapping[str, object]]) -> Path:

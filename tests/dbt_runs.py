@@ -15,7 +15,7 @@ from pathlib import Path
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 
-from userops_pipeline.core.home import DBT_PROJECT_DIR
+from userops_pipeline.ground.home import DBT_PROJECT_DIR
 
 MEMORY = "partial_parse.msgpack"
 

@@ -12,7 +12,7 @@ import random
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from userops_pipeline.core.source import Source, load_source
+from userops_pipeline.intake.source import Source, load_source
 
 FIRST = date(2026, 1, 1)
 USERS = ("user_id", "registered_at", "channel")

@@ -291,7 +291,7 @@ SPOILT = [
         missing_files,
         "docs/start.md",
         "userops_pipeline/engine.py",
-        "userops_pipeline/core/engine.py",
+        "userops_pipeline/build/engine.py",
         "Is it userops_pipeline/engine.py now?",
     ),
     (missing_files, "docs/start.md", "(`engine.py`)", "(`motor.py`)", "docs/start.md names `motor.py`, which is not there."),

@@ -14,8 +14,8 @@ import pytest
 from tests import whole_builds
 from tests.releases import check as releases
 from tests.spark import check as spark
-from userops_pipeline.core import generations
-from userops_pipeline.core.home import Home
+from userops_pipeline.ground.home import Home
+from userops_pipeline.publish import generations
 
 ROWS = "select * from (values ('u1', 1.50::decimal(18,2)), ('u2', null)) as t (user_id, amount)"
 

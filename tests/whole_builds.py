@@ -14,9 +14,9 @@ from pathlib import Path
 import duckdb
 
 from userops_pipeline import cli
-from userops_pipeline.core import generations
-from userops_pipeline.core.home import Home
-from userops_pipeline.core.source import load_source
+from userops_pipeline.ground.home import Home
+from userops_pipeline.intake.source import load_source
+from userops_pipeline.publish import generations
 
 SAMPLE, DEMO = "sample_shop", "demo_shop"
 SIMULATED = "--users 20000 --days 120 --dirt 0.01"  # as in `make demo`

@@ -26,9 +26,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from userops_pipeline.core.home import PROJECT_DIR, Home, UserOpsError, fault_of_machine, keep_private
-from userops_pipeline.core.rulebook import RuleError
-from userops_pipeline.core.rulebook.problem import Language
+from userops_pipeline.ground.home import PROJECT_DIR, Home, UserOpsError, fault_of_machine, keep_private
+from userops_pipeline.rulebook import RuleError
+from userops_pipeline.rulebook.problem import Language
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)  # a file or a pipe has no width to fold at
 STOPPED = 128 + signal.SIGINT  # the exit code of a command that a signal ended
@@ -146,8 +146,8 @@ def backfill(first: date | None, last: date | None, source: str | None, **option
 
 def _run(source: str | None, first: date | None, last: date | None, *, waive: tuple[str, ...], dry_run: bool, **options: bool) -> None:
     """Run these nights under the watch: whatever keeps them from being published is told. The first cause is the last line."""
-    from userops_pipeline.core.runs import Calendar
-    from userops_pipeline.core.watch import watching
+    from userops_pipeline.oncall.runs import Calendar
+    from userops_pipeline.oncall.watch import watching
 
     with watching(Home.from_environment(), first, last, dry_run=dry_run) as watch:
         shop = _shop(source)
@@ -207,7 +207,7 @@ def simulate(**options: Any) -> None:
 @_speaks_plainly
 def summary() -> None:
     """What the current generation says, in one screen."""
-    from userops_pipeline.core.summary import summarise
+    from userops_pipeline.publish.summary import summarise
 
     home = Home.from_environment()
     found = summarise(home)
@@ -249,7 +249,7 @@ def summary() -> None:
 @_speaks_plainly
 def review(night: date | None, path: Path | None) -> None:
     """Write a published night as one page for people: stages, retention, value, personas, tags, lists, in English and Chinese."""
-    from userops_pipeline.core import review as room
+    from userops_pipeline.publish import review as room
 
     home = Home.from_environment()
     generation = room.published_on(home, night)
@@ -259,7 +259,7 @@ def review(night: date | None, path: Path | None) -> None:
 
 def _published(home: Home) -> Path:
     """The folder of the current generation."""
-    from userops_pipeline.core import generations
+    from userops_pipeline.publish import generations
 
     current = generations.current(home)
     if current is None:
@@ -297,10 +297,10 @@ def rules() -> None:
 @_speaks_plainly
 def rules_check(source: str | None, language: Language) -> None:
     """Refuse what is wrong, each with a sentence naming file and rule; a source's mappings are held against its files and the contract."""
-    from userops_pipeline.core.binding import bind
-    from userops_pipeline.core.rulebook.wording import said
     from userops_pipeline.defs.resources import Shop
     from userops_pipeline.defs.transform import problems_of
+    from userops_pipeline.intake.binding import bind
+    from userops_pipeline.rulebook.wording import said
 
     if source:
         os.environ["USEROPS_SOURCE"] = source
@@ -321,8 +321,8 @@ def rules_check(source: str | None, language: Language) -> None:
 @_speaks_plainly
 def rules_list() -> None:
     """Every rule with its kind, label and condition."""
-    from userops_pipeline.core.rulebook import list_rules
     from userops_pipeline.defs.transform import rules_of
+    from userops_pipeline.rulebook import list_rules
 
     for row in list_rules(rules_of(Home.from_environment())):
         out.print(f"[dim]{row.kind:8}[/]{row.name}  {row.label}  [dim]{row.file}[/]", soft_wrap=True)
@@ -334,8 +334,8 @@ def rules_list() -> None:
 @_speaks_plainly
 def rules_preview(condition: str) -> None:
     """How many users a condition would take, by stage, in the published tables."""
-    from userops_pipeline.core.rulebook import preview
     from userops_pipeline.defs.transform import rules_of
+    from userops_pipeline.rulebook import preview
 
     home = Home.from_environment()
     _published(home)
@@ -354,8 +354,8 @@ def rules_preview(condition: str) -> None:
 @_speaks_plainly
 def explain(user_id: str, language: Language) -> None:
     """One user's stage, value, tags, segments and lists, each with the rule and the values it saw."""
-    from userops_pipeline.core.rulebook import explain as explain_user
-    from userops_pipeline.core.rulebook.render import as_lines
+    from userops_pipeline.rulebook import explain as explain_user
+    from userops_pipeline.rulebook.render import as_lines
 
     for line in as_lines(explain_user(user_id, _published(Home.from_environment())), language):
         out.print(line, soft_wrap=True, markup=False)
@@ -373,7 +373,7 @@ def generations_group() -> None:
 @_speaks_plainly
 def generations_list() -> None:
     """Every generation on disk, newest night first."""
-    from userops_pipeline.core import generations
+    from userops_pipeline.publish import generations
 
     rows = [
         (
@@ -393,7 +393,7 @@ def generations_list() -> None:
 @_speaks_plainly
 def generations_activate(generation: str) -> None:
     """Make a generation current again, after verifying every file of it."""
-    from userops_pipeline.core import generations
+    from userops_pipeline.publish import generations
 
     home = Home.from_environment()
     with home.writer_lock("generations activate"):
@@ -409,8 +409,8 @@ def generations_activate(generation: str) -> None:
 @_speaks_plainly
 def deliver(lists: tuple[str, ...], dry_run: bool, allow_removals: tuple[str, ...], source: str | None) -> None:
     """Bring the campaign tools from what they have to what the current generation and the newest word of the lake say."""
-    from userops_pipeline.core.watch import lists_delivered
     from userops_pipeline.defs.deliver import deliver_lists
+    from userops_pipeline.oncall.watch import lists_delivered
 
     shop = _shop(source)
     with shop.home.writer_lock("deliver"):
@@ -437,8 +437,8 @@ def deliver(lists: tuple[str, ...], dry_run: bool, allow_removals: tuple[str, ..
 @_speaks_plainly
 def erase(users: tuple[str, ...], addresses: tuple[str, ...], file: Path | None, dry_run: bool, lift: bool, source: str | None) -> None:
     """Take people out of everything the home holds, tell the tools, and keep late files from bringing them back."""
-    from userops_pipeline.core import erasure
     from userops_pipeline.defs import erase as room
+    from userops_pipeline.erase import erasure
 
     request = erasure.Request.of(users, addresses, file)
     shop = _shop(source)
@@ -467,9 +467,9 @@ def erase(users: tuple[str, ...], addresses: tuple[str, ...], file: Path | None,
 
 def _rebuild_published(shop: Any) -> list[str]:
     """Run the published night anew from the lake, sending nothing; the sentences of what failed."""
-    from userops_pipeline.core import generations
     from userops_pipeline.definitions import build_definitions
     from userops_pipeline.defs.automation import run_nights
+    from userops_pipeline.publish import generations
 
     current = generations.current(shop.home)
     assert current is not None
@@ -511,10 +511,10 @@ def quarantine() -> None:
 @_speaks_plainly
 def quarantine_list(table: str | None, night: date | None, tonight: bool) -> None:
     """Reasons with counts and one place to look at; and the files refused whole."""
-    from userops_pipeline.core import contract
-    from userops_pipeline.core.lake import quarantined
-    from userops_pipeline.core.landing import refused
-    from userops_pipeline.core.nights import conformed_nights
+    from userops_pipeline.ground import contract
+    from userops_pipeline.ground.lake import quarantined
+    from userops_pipeline.intake.landing import refused
+    from userops_pipeline.intake.nights import conformed_nights
 
     if table and table not in contract.tables():
         raise UserOpsError(f"The contract has no table {table!r}; its tables are {', '.join(contract.tables())}.")
@@ -540,8 +540,8 @@ def quarantine_list(table: str | None, night: date | None, tonight: bool) -> Non
 @_speaks_plainly
 def quarantine_replay(source: str | None) -> None:
     """Conform the nights in quarantine again, after a mapping was mended or a file was replaced."""
-    from userops_pipeline.core.conform import conform
-    from userops_pipeline.core.lake import nights_in_quarantine, quarantined
+    from userops_pipeline.ground.lake import nights_in_quarantine, quarantined
+    from userops_pipeline.intake.conform import conform
 
     shop = _shop(source)
     nights = nights_in_quarantine(shop.home)
@@ -563,8 +563,8 @@ def quarantine_replay(source: str | None) -> None:
 def doctor(as_json: bool, alert: bool) -> None:
     """Say everything that is not as it should be, worst first, each with how to mend it. Exit code 1 where something keeps a night from
     running, a reader from reading or a list from going out; 0 where nothing does, notices (!) or not."""
-    from userops_pipeline.core.doctor import examine
-    from userops_pipeline.core.watch import look
+    from userops_pipeline.oncall.doctor import examine
+    from userops_pipeline.oncall.watch import look
 
     home = Home.from_environment()
     if alert:

@@ -5,7 +5,6 @@ Here stands the list of parts; add a part by a line. Logic belongs into the part
 
 import dagster as dg
 
-from userops_pipeline.core.home import keep_private
 from userops_pipeline.defs.automation import nightly_job, nightly_schedule, watch_sensors
 from userops_pipeline.defs.deliver import deliver_assets
 from userops_pipeline.defs.gate import gate_checks
@@ -15,6 +14,7 @@ from userops_pipeline.defs.resources import Shop, WriterLock, progress_logger
 from userops_pipeline.defs.review import review_asset
 from userops_pipeline.defs.score import score_assets
 from userops_pipeline.defs.transform import build_assets
+from userops_pipeline.ground.home import keep_private
 
 keep_private()  # whoever loads this location, Dagster's own processes too, writes for its owner alone
 

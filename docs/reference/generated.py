@@ -26,8 +26,8 @@ def pages() -> dict[str, str]:
     """The pages by their place in docs/, in Markdown."""
     contract = next(PROJECT_DIR.glob("userops_pipeline/*/contract.yml"))
     from userops_pipeline.cli import main
-    from userops_pipeline.core.gate import expectations
-    from userops_pipeline.core.source import load_source
+    from userops_pipeline.intake.gate import expectations
+    from userops_pipeline.intake.source import load_source
 
     return {
         CONTRACT: contract_page(contract.read_text(encoding="utf-8")),

@@ -3,6 +3,6 @@
 Here lives only what attacks borrow; add a fixture where it is at home and borrow it here. Must not hold an attack.
 """
 
-from tests.core.conftest import new_shop, shop
+from tests.small_shop import new_shop, shop
 
 __all__ = ["new_shop", "shop"]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from userops_pipeline.core.rulebook.condition import Typist
+from userops_pipeline.rulebook.condition import Typist
 
 COLUMNS = {
     "order_count": "bigint",

@@ -21,10 +21,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from userops_pipeline.core import landing, reading
-from userops_pipeline.core.home import Home, UserOpsError, fault_of_machine
-from userops_pipeline.core.reading import FileRefused, Reading
-from userops_pipeline.core.source import File
+from userops_pipeline.ground.home import Home, UserOpsError, fault_of_machine
+from userops_pipeline.intake import landing, reading
+from userops_pipeline.intake.reading import FileRefused, Reading
+from userops_pipeline.intake.source import File
 
 NIGHT = "2026-03-02"
 HEAD = "order_id,user_id,at,amount,currency,status\n"
@@ -279,9 +279,9 @@ STOPPED_WHILE_READING = """
 import os, signal, sys
 from datetime import date
 from pathlib import Path
-from userops_pipeline.core import landing, reading
-from userops_pipeline.core.home import Home
-from userops_pipeline.core.source import load_source
+from userops_pipeline.intake import landing, reading
+from userops_pipeline.ground.home import Home
+from userops_pipeline.intake.source import load_source
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 def stop(*_):
     os.kill(os.getpid(), getattr(signal, sys.argv[3]))
@@ -328,7 +328,7 @@ def test_bombs_are_refused_in_bounded_memory(tmp_path: Path) -> None:
         for _ in range(3000):
             handle.write(b"1,a,b\n" * 170_000)
     script = (
-        "import sys,re,duckdb; from pathlib import Path; from userops_pipeline.core.reading import *; from userops_pipeline.core.source import File\n"
+        "import sys,re,duckdb; from pathlib import Path; from userops_pipeline.intake.reading import *; from userops_pipeline.intake.source import File\n"
         "p=Path(sys.argv[1])\n"
         "try: Reading(p, File(path=p.name, columns=('id','name','city')), 'l', duckdb.connect(), p.parent)\n"
         "except FileRefused as e: print(e)\n"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from userops_pipeline.core.home import UserOpsError
-from userops_pipeline.core.mappings import checked_sql, files_read
-from userops_pipeline.core.source import SOURCES_DIR, Source, load_source
+from userops_pipeline.ground.home import UserOpsError
+from userops_pipeline.intake.mappings import checked_sql, files_read
+from userops_pipeline.intake.source import SOURCES_DIR, Source, load_source
 
 DEEP = "select " + "(" * 3000 + "1" + ")" * 3000 + " from users"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from userops_pipeline.core.home import Home
-from userops_pipeline.core.rulebook import check_yaml_files
 from userops_pipeline.defs.transform import _dbt_environment
+from userops_pipeline.ground.home import Home
+from userops_pipeline.rulebook import check_yaml_files
 
 RENDERED = "which dbt would render"
 CALLED = "would be called by dbt"

@@ -7,8 +7,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from userops_pipeline.core.rulebook.condition import sealed_database
-from userops_pipeline.core.sealing import seal
+from userops_pipeline.ground.sealing import seal
+from userops_pipeline.rulebook.condition import sealed_database
 
 
 @pytest.fixture(scope="module")

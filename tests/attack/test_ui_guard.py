@@ -17,13 +17,13 @@ import dagster as dg
 import httpx
 import pytest
 
-from userops_pipeline.core import warrant
-from userops_pipeline.core.home import Home, UserOpsError
-from userops_pipeline.core.source import load_source
 from userops_pipeline.defs.gate import gate_checks
 from userops_pipeline.defs.land import land_assets
 from userops_pipeline.defs.resources import Shop, WriterLock
 from userops_pipeline.defs.ui_guard import Entrance
+from userops_pipeline.ground import warrant
+from userops_pipeline.ground.home import Home, UserOpsError
+from userops_pipeline.intake.source import load_source
 
 TOKEN = "a-token-of-thirty-two-characters"
 LAUNCH = """mutation { launchRun(executionParams: {selector: {repositoryLocationName: "shop.py", repositoryName: "__repository__",

@@ -18,10 +18,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from userops_pipeline.core.gate import _prepare
-from userops_pipeline.core.generation_files import GenerationError, PublishedTable, write_tables
-from userops_pipeline.core.home import Home, UserOpsError, share
-from userops_pipeline.core.leaks import addresses_in, without_values
+from userops_pipeline.ground.home import Home, UserOpsError, share
+from userops_pipeline.ground.leaks import addresses_in, without_values
+from userops_pipeline.intake.gate import _prepare
+from userops_pipeline.publish.generation_files import GenerationError, PublishedTable, write_tables
 
 NIGHT = "2026-03-02"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests import joins
 from tests.archive_shop import archive
 from tests.bench import processes
-from userops_pipeline.core.home import PROJECT_DIR, Home, write_json
+from userops_pipeline.ground.home import PROJECT_DIR, Home, write_json
 
 CUSTOMERS, NIGHTS = 3_000, 730
 
@@ -24,9 +24,9 @@ def build(root: Path, customers: int, nights: int) -> None:
     from dbt.adapters.duckdb.environments.local import DuckDBCursorWrapper
 
     from tests.dbt_runs import run_dbt
-    from userops_pipeline.core.conform import conform
-    from userops_pipeline.core.landing import land, nights_between
-    from userops_pipeline.core.warehouse import begin_leg, finish_build, legs, prepare_build
+    from userops_pipeline.build.warehouse import begin_leg, finish_build, legs, prepare_build
+    from userops_pipeline.intake.conform import conform
+    from userops_pipeline.intake.landing import land, nights_between
 
     home, source = Home(root / "home"), archive(root / "shop", customers, nights)
     assert source.last_night is not None

@@ -11,7 +11,7 @@ import duckdb
 
 from tests.bench.contestants import EVENTS, USERS
 from tests.bench.contestants.definitions import INPUTS, USER_INPUTS
-from userops_pipeline.core.home import Home
+from userops_pipeline.ground.home import Home
 
 # The compared tables by group and the models that only they need: our seconds are those of all of these.
 MODELS = {

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.bench import processes
 from tests.bench.comparison import GROUPS, MODELS, differences, models_of
 from tests.bench.contestants import CONTESTANTS
-from userops_pipeline.core.home import Home
+from userops_pipeline.ground.home import Home
 
 Build = Callable[[Sequence[str]], tuple[processes.Usage, dict]]  # these models alone: the process, and the seconds it left
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.bench import processes
-from userops_pipeline.core.home import PROJECT_DIR, Home, write_json
+from userops_pipeline.ground.home import PROJECT_DIR, Home, write_json
 
 LAST, BEFORE = "2017-12-31", "2017-12-30"
 STEPS = {

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from userops_pipeline.core import scored
+from userops_pipeline.conclude import scored
 
 # The tables of customers, whose share is said by itself.
 CUSTOMERS = ("lifecycle", "periods", "value", "tags", "churn", "goals", "community", "membership")

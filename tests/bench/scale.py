@@ -31,9 +31,9 @@ from tests.bench import nightly, processes, rooms
 from tests.bench.comparison import export_inputs
 from tests.bench.contest import contest
 from tests.bench.report import markdown
-from userops_pipeline.core.home import DBT_PROJECT_DIR, PROJECT_DIR, Home, write_json
-from userops_pipeline.core.scored import FITS, USERS
-from userops_pipeline.core.source import load_source
+from userops_pipeline.conclude.scored import FITS, USERS
+from userops_pipeline.ground.home import DBT_PROJECT_DIR, PROJECT_DIR, Home, write_json
+from userops_pipeline.intake.source import load_source
 
 SIZES = {"S": (20_000, 100.0, 5.0), "M": (200_000, 50.0, 5.0), "L": (1_000_000, 50.0, 5.0)}  # users, events and orders per user
 DAYS, FIRST = 365, date(2026, 1, 1)
@@ -46,8 +46,8 @@ MODULE = ["-m", "tests.bench.scale"]
 
 def lake(home: Home, drops: Path) -> None:
     """The shop's files as raw Parquet: landed and conformed as every night does it, thirty nights at a time to bound the disk."""
-    from userops_pipeline.core.conform import conform
-    from userops_pipeline.core.landing import land, nights_between
+    from userops_pipeline.intake.conform import conform
+    from userops_pipeline.intake.landing import land, nights_between
 
     os.environ["USEROPS_DEMO_SHOP"] = str(drops)
     source = load_source("demo_shop")
@@ -80,7 +80,7 @@ class NodeSeconds:
 def build(home: Home, as_of: date, first_on: date, select: list[str]) -> None:
     """The build of this night in this process, in legs as the flow runs it, or the selected models alone; `first_on` is the shop's first night
     of tables. Leaves seconds by model beside."""
-    from userops_pipeline.core import warehouse
+    from userops_pipeline.build import warehouse
     from userops_pipeline.defs.transform import leg_models, manifest_of
 
     begun, nodes, window = time.perf_counter(), NodeSeconds(), {}
@@ -124,8 +124,8 @@ def _dbt(home: Home, nodes: NodeSeconds, command: str, *chosen: str) -> dict[str
 
 def score(home: Home, as_of: date) -> None:
     """The nightly step of this night in this process, as the flow runs it without Dagster around it. Leaves what it did beside."""
-    from userops_pipeline.core import score as scoring
-    from userops_pipeline.core import warehouse
+    from userops_pipeline.build import warehouse
+    from userops_pipeline.conclude import score as scoring
 
     manifest = json.loads((home.dbt_target / "manifest.json").read_text(encoding="utf-8"))
     declared = {node["name"]: node for node in manifest["sources"].values() if node["source_name"] == "scored"}
@@ -175,7 +175,7 @@ def fixed_cost(home: Home, drops: Path) -> dict[str, float]:
     Raises:
         processes.Failed: a run failed, or the second one still found something new.
     """
-    from userops_pipeline.core import warehouse
+    from userops_pipeline.build import warehouse
 
     shipped = load_source("demo_shop")
     night = min(LAST, datetime.now(ZoneInfo(shipped.business_zone)).date() - timedelta(days=1))

@@ -17,12 +17,12 @@ import pytest
 from tests.bench import comparison, rooms
 from tests.bench.contestants import CONTESTANTS, EVENTS, USERS, run
 from tests.dbt_runs import run_dbt
-from userops_pipeline.core import contract
-from userops_pipeline.core.conform import conform
-from userops_pipeline.core.home import Home
-from userops_pipeline.core.landing import land, nights_between
-from userops_pipeline.core.source import load_source
-from userops_pipeline.core.warehouse import prepare_build
+from userops_pipeline.build.warehouse import prepare_build
+from userops_pipeline.ground import contract
+from userops_pipeline.ground.home import Home
+from userops_pipeline.intake.conform import conform
+from userops_pipeline.intake.landing import land, nights_between
+from userops_pipeline.intake.source import load_source
 
 NIGHT = date(2026, 3, 31)
 LAST = date(2026, 3, 14)  # of the sample shop

@@ -27,8 +27,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench import processes
-from userops_pipeline.core import score
-from userops_pipeline.core.home import DBT_PROJECT_DIR
+from userops_pipeline.conclude import score
+from userops_pipeline.ground.home import DBT_PROJECT_DIR
 from userops_pipeline.stats import btyd
 
 REPEATS = 3

@@ -15,13 +15,13 @@ import duckdb
 import pytest
 import yaml
 
-from userops_pipeline.core import contract
-from userops_pipeline.core.conform import Accounting, conform
-from userops_pipeline.core.home import Home
-from userops_pipeline.core.lake import raw_scan
-from userops_pipeline.core.landing import Landed, land
-from userops_pipeline.core.nights import config_hash
-from userops_pipeline.core.source import Source, load_source
+from userops_pipeline.ground import contract
+from userops_pipeline.ground.home import Home
+from userops_pipeline.ground.lake import raw_scan
+from userops_pipeline.intake.conform import Accounting, conform
+from userops_pipeline.intake.landing import Landed, land
+from userops_pipeline.intake.nights import config_hash
+from userops_pipeline.intake.source import Source, load_source
 
 USERS = "user_id,registered,name,email,phone,birth\n"
 ORDERS = "order_id,user_id,at,amount,currency,status\n"

@@ -12,10 +12,11 @@ from pathlib import Path
 import duckdb
 import yaml
 
-from userops_pipeline.core import generations
-from userops_pipeline.core.generations import CheckResult, PublishedTable
-from userops_pipeline.core.home import DBT_PROJECT_DIR, Home
-from userops_pipeline.core.rulebook import Rulebook, to_json
+from userops_pipeline.ground.home import DBT_PROJECT_DIR, Home
+from userops_pipeline.ground.verdicts import CheckResult
+from userops_pipeline.publish import generations
+from userops_pipeline.publish.generations import PublishedTable
+from userops_pipeline.rulebook import Rulebook, to_json
 
 NIGHT = date(2017, 12, 31)
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from userops_pipeline.core import addresses
-from userops_pipeline.core.addresses import INVISIBLE, normal
+from userops_pipeline.ground import addresses
+from userops_pipeline.ground.addresses import INVISIBLE, normal
 
 EMAILS = {
     "k1@x.example": [

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 from pydantic import ValidationError
 
-from userops_pipeline.core.audiences import (
+from userops_pipeline.deliver.audiences import (
     PERMITTED,
     UNKNOWN_FIELDS,
     ListSpec,

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from userops_pipeline.core.audiences import UNKNOWN_FIELDS, UNKNOWN_POINT, Action, Batch, ListSpec, Member, Row
-from userops_pipeline.core.home import Home
-from userops_pipeline.core.ledger import SEALED, Ledger, LedgerLost, Witness, health
+from userops_pipeline.deliver.audiences import UNKNOWN_FIELDS, UNKNOWN_POINT, Action, Batch, ListSpec, Member, Row
+from userops_pipeline.deliver.ledger import SEALED, Ledger, LedgerLost, Witness, health
+from userops_pipeline.ground.home import Home
 
 SPEC = ListSpec(
     name="win_back", tool="webhook", segment="lapsed", mode="mirror", match_key="email", channel="email", purpose="marketing", fields={}

@@ -18,10 +18,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from userops_pipeline.core.gate import run_gate
-from userops_pipeline.core.home import sha256_of
-from userops_pipeline.core.landing import refused
-from userops_pipeline.core.nights import conformed_nights
+from userops_pipeline.ground.home import sha256_of
+from userops_pipeline.intake.gate import run_gate
+from userops_pipeline.intake.landing import refused
+from userops_pipeline.intake.nights import conformed_nights
 
 NIGHT = "2026-03-02"
 HEAD = "order_id,user_id,at,amount,currency,status\n"

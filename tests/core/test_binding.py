@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from userops_pipeline.core.binding import bind
-from userops_pipeline.core.home import PROJECT_DIR, Home, UserOpsError
-from userops_pipeline.core.source import SOURCES_DIR, TAKEN, load_source
 from userops_pipeline.defs.resources import Shop
+from userops_pipeline.ground.home import PROJECT_DIR, Home, UserOpsError
+from userops_pipeline.intake.binding import bind
+from userops_pipeline.intake.source import SOURCES_DIR, TAKEN, load_source
 
 ORDERS = 'select order_id, user_id, "at" as ordered_at, status, amount, currency, _file, _row, _night from orders'
 
@@ -139,7 +139,7 @@ def test_a_file_without_a_header_gives_the_declared_columns(new_shop: Callable) 
 
 def test_erased_people_leave_a_file_without_a_header(new_shop: Callable) -> None:
     """Their record is the right one, and a file left without any record is still one that can be read."""
-    from userops_pipeline.core.tombstones import ADDRESS, add
+    from userops_pipeline.ground.tombstones import ADDRESS, add
 
     for columns, text, left in (
         (["user_id", "registered", "name", "email", "phone", "birth"], "u1,2026-03-01,n,ann@x.example,,\nu2,2026-03-01,n,bob@x.example,,\n", 1),

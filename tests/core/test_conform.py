@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from userops_pipeline.core import contract
-from userops_pipeline.core.conform import conform
-from userops_pipeline.core.home import PROJECT_DIR, UserOpsError
-from userops_pipeline.core.lake import nights_in_quarantine, quarantined
-from userops_pipeline.core.nights import conformed_nights
+from userops_pipeline.ground import contract
+from userops_pipeline.ground.home import PROJECT_DIR, UserOpsError
+from userops_pipeline.ground.lake import nights_in_quarantine, quarantined
+from userops_pipeline.intake.conform import conform
+from userops_pipeline.intake.nights import conformed_nights
 
 NIGHTS = ["2026-03-01", "2026-03-02", "2026-03-03", "2026-03-04"]
 HEAD = "order_id,user_id,at,amount,currency,status\n"
@@ -93,7 +93,7 @@ def test_nights_conformed_in_groups_are_nights_conformed_together(new_shop: Call
     groups: list[str] = []
     for name, shop in shops.items():
         a_lively_week(shop)
-        monkeypatch.setattr("userops_pipeline.core.conform.ROWS_AT_ONCE", 40 if name == "grouped" else 10**9)
+        monkeypatch.setattr("userops_pipeline.intake.conform.ROWS_AT_ONCE", 40 if name == "grouped" else 10**9)
         shop.land(*NIGHTS)
         accounts = conform(shop.home, shop.source, [date.fromisoformat(night) for night in NIGHTS], progress=groups.append)
         assert [(account.table, account.night) for account in accounts] == sorted((account.table, account.night) for account in accounts)
@@ -176,8 +176,8 @@ def test_a_process_killed_in_conform_leaves_nothing_that_the_next_run_does_not_m
     killed.land(*NIGHTS[2:])
     code = (
         "import sys; from datetime import date; from pathlib import Path\n"
-        "from userops_pipeline.core.conform import conform; from userops_pipeline.core.home import Home\n"
-        "from userops_pipeline.core.source import load_source\n"
+        "from userops_pipeline.intake.conform import conform; from userops_pipeline.ground.home import Home\n"
+        "from userops_pipeline.intake.source import load_source\n"
         "conform(Home(Path(sys.argv[1])), load_source(sys.argv[2]), [date.fromisoformat(night) for night in sys.argv[3:]])\n"
     )
     environment = {**os.environ, "USEROPS_KILL_AT": point, "PYTHONPATH": str(PROJECT_DIR)}

@@ -6,8 +6,8 @@ import re
 from html.parser import HTMLParser
 from typing import Any
 
-from userops_pipeline.core import dictionary
-from userops_pipeline.core.dictionary import ColumnDoc, TableDoc
+from userops_pipeline.publish import dictionary
+from userops_pipeline.publish.dictionary import ColumnDoc, TableDoc
 
 
 def model(name: str, *, meta: dict[str, Any] | None = None, columns: dict[str, dict[str, Any]] | None = None) -> dict[str, Any]:

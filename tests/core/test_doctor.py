@@ -16,12 +16,12 @@ from test_audiences_ledger import SPEC, sent
 from test_generations import TABLES, build, publish
 
 from userops_pipeline.cli import main
-from userops_pipeline.core import alerts, doctor, runs
-from userops_pipeline.core.audiences import Row
-from userops_pipeline.core.home import Home, sha256_of, write_json
-from userops_pipeline.core.lake_proof import files_of
-from userops_pipeline.core.ledger import Ledger
-from userops_pipeline.core.runs import Run
+from userops_pipeline.deliver.audiences import Row
+from userops_pipeline.deliver.ledger import Ledger
+from userops_pipeline.ground.home import Home, sha256_of, write_json
+from userops_pipeline.intake.lake_proof import files_of
+from userops_pipeline.oncall import alerts, doctor, runs
+from userops_pipeline.oncall.runs import Run
 
 AS_OF = date(2017, 12, 31)
 TONIGHT = date(2018, 1, 1)

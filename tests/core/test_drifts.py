@@ -17,11 +17,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from userops_pipeline.core.conform import conform
-from userops_pipeline.core.gate import run_gate
-from userops_pipeline.core.home import Home
-from userops_pipeline.core.landing import land, nights_between
-from userops_pipeline.core.source import Gate, Source, load_source
+from userops_pipeline.ground.home import Home
+from userops_pipeline.intake.conform import conform
+from userops_pipeline.intake.gate import run_gate
+from userops_pipeline.intake.landing import land, nights_between
+from userops_pipeline.intake.source import Gate, Source, load_source
 from userops_pipeline.simulate import Settings, simulate
 
 FIRST = date(2026, 1, 1)

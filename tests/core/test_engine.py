@@ -14,9 +14,10 @@ import duckdb
 import pytest
 import sqlglot
 
-from userops_pipeline.core import contract, engine
-from userops_pipeline.core.home import Home, UserOpsError
-from userops_pipeline.core.warehouse import Clock
+from userops_pipeline.build import engine
+from userops_pipeline.build.warehouse import Clock
+from userops_pipeline.ground import contract
+from userops_pipeline.ground.home import Home, UserOpsError
 
 CLOCK = Clock(
     date(2026, 3, 2), date(2026, 3, 1), date(2026, 2, 27), date(2026, 3, 1), "Asia/Shanghai", full=False, nights_to=date(2026, 3, 1)

@@ -21,10 +21,11 @@ import pytest
 from canaries import MAIL, PERSON, PHONE, every_table, scan
 from conftest import Shop
 
-from userops_pipeline.core import contract, erasure, tombstones
-from userops_pipeline.core.erasure import Journal, Request
-from userops_pipeline.core.home import Home, UserOpsError
-from userops_pipeline.core.landing import manifests
+from userops_pipeline.erase import erasure
+from userops_pipeline.erase.erasure import Journal, Request
+from userops_pipeline.ground import contract, tombstones
+from userops_pipeline.ground.home import Home, UserOpsError
+from userops_pipeline.intake.landing import manifests
 
 NIGHT, LATE = "2026-03-01", "2026-03-02"
 USERS = """user_id,registered,name,email,phone,birth

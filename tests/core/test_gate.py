@@ -8,10 +8,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from userops_pipeline.core import contract
-from userops_pipeline.core.gate import GateResult, expectations, run_gate
-from userops_pipeline.core.home import Home
-from userops_pipeline.core.source import load_source
+from userops_pipeline.ground import contract
+from userops_pipeline.ground.home import Home
+from userops_pipeline.intake.gate import GateResult, expectations, run_gate
+from userops_pipeline.intake.source import load_source
 
 FIRST = date(2026, 3, 1)
 NIGHTS = [FIRST + timedelta(days=number) for number in range(20)]

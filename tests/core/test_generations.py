@@ -13,10 +13,11 @@ import duckdb
 import pandas
 import pytest
 
-from userops_pipeline.core import dictionary, generation_files, generations
-from userops_pipeline.core.dictionary import ColumnDoc, TableDoc
-from userops_pipeline.core.generations import CheckResult, GenerationError, PublishedTable
-from userops_pipeline.core.home import Home
+from userops_pipeline.ground.home import Home
+from userops_pipeline.ground.verdicts import CheckResult
+from userops_pipeline.publish import dictionary, generation_files, generations
+from userops_pipeline.publish.dictionary import ColumnDoc, TableDoc
+from userops_pipeline.publish.generations import GenerationError, PublishedTable
 
 PASSED = CheckResult(name="assert_every_user_has_one_stage", passed=True, rows_checked=100, rows_failed=0)
 TABLES = (

@@ -13,9 +13,10 @@ import duckdb
 import pandas
 import pytest
 
-from userops_pipeline.core import generations
-from userops_pipeline.core.generations import CheckResult, Generation, PublishedTable
-from userops_pipeline.core.home import Home
+from userops_pipeline.ground.home import Home
+from userops_pipeline.ground.verdicts import CheckResult
+from userops_pipeline.publish import generations
+from userops_pipeline.publish.generations import Generation, PublishedTable
 
 SPAWN = multiprocessing.get_context("spawn")
 TABLES = ("user_profile", "user_tags", "user_segments")

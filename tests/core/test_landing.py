@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from userops_pipeline.core.home import UserOpsError, sha256_of
-from userops_pipeline.core.landing import manifests, nights_without, refused, stretches
+from userops_pipeline.ground.home import UserOpsError, sha256_of
+from userops_pipeline.intake.landing import manifests, nights_without, refused, stretches
 
 NIGHT = "2026-03-02"
 GOOD = "order_id,user_id,at,amount,currency,status\no1,u1,2026-03-02 10:00:00,1.00,CNY,paid\n"

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from userops_pipeline.core.home import UserOpsError
-from userops_pipeline.core.permission import NewestWord, untold
+from userops_pipeline.deliver.permission import NewestWord, untold
+from userops_pipeline.ground.home import UserOpsError
 
 NIGHT, NEXT = "2026-03-01", "2026-03-02"
 CONSENTS = "user_id,address,channel,state,at\n"

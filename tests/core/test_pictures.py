@@ -13,22 +13,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from userops_pipeline.core import pictures
-from userops_pipeline.core.pictures import (
-    Band,
-    Bar,
-    Cohort,
-    Curve,
-    GridCell,
-    ListSize,
-    Move,
-    Period,
-    Picture,
-    SurvivalStep,
-    UserNight,
-    Words,
-)
-from userops_pipeline.core.pictures.canvas import day, joined, named, share, users
+from userops_pipeline.ground.words import Words, joined, named
+from userops_pipeline.publish import pictures
+from userops_pipeline.publish.pictures import Band, Bar, Cohort, Curve, GridCell, ListSize, Move, Period, Picture, SurvivalStep, UserNight
+from userops_pipeline.publish.pictures.canvas import day, share, users
 
 NIGHT = date(2017, 12, 31)
 NIGHTS = [NIGHT - timedelta(days=back) for back in range(60, -1, -1)]
@@ -187,5 +175,5 @@ def test_words_join_in_both_languages() -> None:
 
 
 def test_matplotlib_is_not_loaded_before_a_picture_is_drawn() -> None:
-    program = "import sys, userops_pipeline.core.review; sys.exit('matplotlib' in sys.modules)"
+    program = "import sys, userops_pipeline.publish.review; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

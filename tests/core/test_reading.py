@@ -17,9 +17,9 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from userops_pipeline.core.home import sha256_of
-from userops_pipeline.core.reading import FileRefused, Reading, check_sidecar
-from userops_pipeline.core.source import File
+from userops_pipeline.ground.home import sha256_of
+from userops_pipeline.intake.reading import FileRefused, Reading, check_sidecar
+from userops_pipeline.intake.source import File
 
 COLUMNS = ["id", "name"]
 

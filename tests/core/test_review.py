@@ -11,11 +11,12 @@ import duckdb
 import pytest
 from published_tables import NIGHT, declared, published, section_of
 
-from userops_pipeline.core import generations, reasons, review
-from userops_pipeline.core.home import DBT_PROJECT_DIR, PACKAGE_DIR, Home, UserOpsError
-from userops_pipeline.core.pictures import Words
-from userops_pipeline.core.review.page import as_html
-from userops_pipeline.core.review.parts import Drawing, Published, Sentence, Table, Unknown, opened, section
+from userops_pipeline.ground import reasons
+from userops_pipeline.ground.home import DBT_PROJECT_DIR, PACKAGE_DIR, Home, UserOpsError
+from userops_pipeline.ground.words import Words
+from userops_pipeline.publish import generations, review
+from userops_pipeline.publish.review.page import as_html
+from userops_pipeline.publish.review.parts import Drawing, Published, Sentence, Table, Unknown, opened, section
 
 
 @pytest.fixture(scope="module")

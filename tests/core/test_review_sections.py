@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from published_tables import declared, published, section_of
 
-from userops_pipeline.core import review
+from userops_pipeline.publish import review
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from userops_pipeline.core.home import DBT_PROJECT_DIR
-from userops_pipeline.core.rulebook import check_yaml_files
-from userops_pipeline.core.rulebook.wording import said
+from userops_pipeline.ground.home import DBT_PROJECT_DIR
+from userops_pipeline.rulebook import check_yaml_files
+from userops_pipeline.rulebook.wording import said
 
 TAGS = "models/marts/tags/_tags.yml"
 SEGMENTS = "models/marts/segments/_segments.yml"

@@ -15,10 +15,10 @@ import duckdb
 import pytest
 
 from tests.dbt_runs import run_dbt
-from userops_pipeline.core import rulebook
-from userops_pipeline.core.home import DBT_PROJECT_DIR
-from userops_pipeline.core.rulebook.condition import Typist, contradiction, guard
-from userops_pipeline.core.rulebook.render import as_lines
+from userops_pipeline import rulebook
+from userops_pipeline.ground.home import DBT_PROJECT_DIR
+from userops_pipeline.rulebook.condition import Typist, contradiction, guard
+from userops_pipeline.rulebook.render import as_lines
 
 TOOLS = {"csv_file", "webhook"}
 TYPES = {

@@ -1,6 +1,6 @@
 """Promises of the scoring rules and checks: every reason not to score beside the shop that just suffices, and a bad case of every check.
 
-Add a bad case with every check of core/scored.py. Must not need dbt: the tables are made here.
+Add a bad case with every check of conclude/scored.py. Must not need dbt: the tables are made here.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import yaml
 
-from userops_pipeline.core import score, value_models
-from userops_pipeline.core.home import DBT_PROJECT_DIR, UserOpsError
-from userops_pipeline.core.scored import CHECKS, FITS, USERS
+from userops_pipeline.conclude import score, value_models
+from userops_pipeline.conclude.scored import CHECKS, FITS, USERS
+from userops_pipeline.ground.home import DBT_PROJECT_DIR, UserOpsError
 from userops_pipeline.stats.btyd import Histories
 from userops_pipeline.stats.spend import RepeatSpend
 

@@ -13,11 +13,11 @@ import duckdb
 import pytest
 import yaml
 
-from userops_pipeline.core.conform import Accounting, conform
-from userops_pipeline.core.home import PROJECT_DIR, Home, UserOpsError
-from userops_pipeline.core.lake import quarantined, raw_scan
-from userops_pipeline.core.landing import land, nights_between
-from userops_pipeline.core.source import SOURCES_DIR, Source, load_source
+from userops_pipeline.ground.home import PROJECT_DIR, Home, UserOpsError
+from userops_pipeline.ground.lake import quarantined, raw_scan
+from userops_pipeline.intake.conform import Accounting, conform
+from userops_pipeline.intake.landing import land, nights_between
+from userops_pipeline.intake.source import SOURCES_DIR, Source, load_source
 
 SHARED_DATA = Path(os.environ.get("USEROPS_SHARED_DATA") or PROJECT_DIR.parent / "shared" / "data")
 

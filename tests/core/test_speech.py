@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 from sqlglot import exp
 
-from userops_pipeline.core.rulebook.condition import ARITHMETIC, COMPARISONS, FUNCTIONS, LOGIC, guard, parse
-from userops_pipeline.core.rulebook.speech import Speaker
+from userops_pipeline.rulebook.condition import ARITHMETIC, COMPARISONS, FUNCTIONS, LOGIC, guard, parse
+from userops_pipeline.rulebook.speech import Speaker
 
 LABELS = {
     "order_count_90d": "近90天订单数",

@@ -14,8 +14,8 @@ import duckdb
 import numpy as np
 import pytest
 
-from userops_pipeline.core import contract
-from userops_pipeline.core.usual import MEASURES, Deviation, Profile, deviations, leaps, profile, volumes
+from userops_pipeline.ground import contract
+from userops_pipeline.intake.usual import MEASURES, Deviation, Profile, deviations, leaps, profile, volumes
 
 FIRST = date(2026, 3, 1)
 TONIGHT = FIRST + timedelta(days=28)

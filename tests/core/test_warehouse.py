@@ -12,10 +12,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from userops_pipeline.core import warehouse
-from userops_pipeline.core.home import UserOpsError
-from userops_pipeline.core.landing import nights_between
-from userops_pipeline.core.warehouse import EVERYTHING, Clock, begin_leg, finish_build, legs, prepare_build
+from userops_pipeline.build import warehouse
+from userops_pipeline.build.warehouse import EVERYTHING, Clock, begin_leg, finish_build, legs, prepare_build
+from userops_pipeline.ground.home import UserOpsError
+from userops_pipeline.intake.landing import nights_between
 
 # Zones whose clocks show midnight twice (Havana, Beirut), never (São Paulo), or skip a date (Apia); and one that does nothing.
 NIGHTS = {

@@ -23,11 +23,11 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
 
-from userops_pipeline.core import alerts, runs, watch
-from userops_pipeline.core.alerts import plain
-from userops_pipeline.core.home import Home, UserOpsError
-from userops_pipeline.core.runs import Calendar, Run
-from userops_pipeline.core.watch import conclude, look, watching
+from userops_pipeline.ground.home import Home, UserOpsError
+from userops_pipeline.oncall import alerts, runs, watch
+from userops_pipeline.oncall.alerts import plain
+from userops_pipeline.oncall.runs import Calendar, Run
+from userops_pipeline.oncall.watch import conclude, look, watching
 
 NIGHT = date(2026, 3, 16)
 SHOP = Calendar("Asia/Shanghai", date(2026, 3, 1))
@@ -302,7 +302,7 @@ def test_whatever_ends_a_run_before_its_first_step_is_told_without_a_value(home:
     refused, broken = log(home)
     assert refused.startswith("failed (shop): night 2026-03-16 (run ")
     assert "before its first step: The home 'shop' is being written by run 1234" in refused
-    assert "before its first step: RuntimeError at tests/core/test_watch.py:" in broken
+    assert "before its first step: RuntimeError at tests/oncall/test_watch.py:" in broken
     assert not any(word in broken for word in ("Ann", "ann@", "1234567"))
     assert [(found.outcome, found.last) for found in runs.runs(home)] == [("failed", NIGHT), ("failed", None)]
     assert conclude(home, run("good", home=home, started_at=datetime(2026, 3, 17, tzinfo=UTC), ended_at=datetime.now(UTC))) == ["log"]
@@ -315,7 +315,7 @@ def test_a_stopped_run_is_told_before_it_ends_and_a_killed_one_by_the_next_who_l
     script = tmp_path / "night.py"
     script.write_text(
         "import sys, time\nfrom datetime import date\nfrom pathlib import Path\n"
-        "from userops_pipeline.core.home import Home\nfrom userops_pipeline.core.watch import watching\n"
+        "from userops_pipeline.ground.home import Home\nfrom userops_pipeline.oncall.watch import watching\n"
         "with watching(Home(Path(sys.argv[1])), None, date(2026, 3, 16)):\n    print('runs', flush=True)\n    time.sleep(60)\n",
         encoding="utf-8",
     )

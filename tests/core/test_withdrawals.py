@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from userops_pipeline.core.contract import tables
-from userops_pipeline.core.home import UserOpsError
+from userops_pipeline.ground.contract import tables
+from userops_pipeline.ground.home import UserOpsError
 
 FIRST, TONIGHT = "2026-03-01", "2026-03-02"
 CONSENTS = "user_id,contact_point,channel,purpose,state,basis,changed_at"

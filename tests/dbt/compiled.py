@@ -21,12 +21,12 @@ import duckdb
 from tests import joins
 from tests.dbt_runs import run_dbt
 from tests.joins import Joined
-from userops_pipeline.core import warehouse
-from userops_pipeline.core.conform import conform
-from userops_pipeline.core.home import Home
-from userops_pipeline.core.landing import land
-from userops_pipeline.core.source import Source, load_source
+from userops_pipeline.build import warehouse
 from userops_pipeline.defs.transform import leg_models
+from userops_pipeline.ground.home import Home
+from userops_pipeline.intake.conform import conform
+from userops_pipeline.intake.landing import land
+from userops_pipeline.intake.source import Source, load_source
 from userops_pipeline.simulate import Settings, simulate
 
 FIRST = date(2026, 1, 1)  # the first night of every simulated shop

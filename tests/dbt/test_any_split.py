@@ -26,9 +26,9 @@ from compiled import FIRST, Bench, Model, differing
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from userops_pipeline.core import contract
-from userops_pipeline.core.home import PROJECT_DIR
-from userops_pipeline.core.source import Source, load_source
+from userops_pipeline.ground import contract
+from userops_pipeline.ground.home import PROJECT_DIR
+from userops_pipeline.intake.source import Source, load_source
 
 MOST_DAYS = 7
 FEW = settings(max_examples=1, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

@@ -18,11 +18,11 @@ import pytest
 import yaml
 
 from tests.dbt_runs import run_dbt
-from userops_pipeline.core.conform import conform
-from userops_pipeline.core.home import Home
-from userops_pipeline.core.landing import land
-from userops_pipeline.core.source import load_source
-from userops_pipeline.core.warehouse import finish_build, prepare_build
+from userops_pipeline.build.warehouse import finish_build, prepare_build
+from userops_pipeline.ground.home import Home
+from userops_pipeline.intake.conform import conform
+from userops_pipeline.intake.landing import land
+from userops_pipeline.intake.source import load_source
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 FIRST = date(2026, 3, 1)
@@ -170,7 +170,7 @@ def test_a_first_user_gets_a_weeks_earlier_events_on_a_later_night(tmp_path: Pat
     run(folder, nightly, [9, 10])
     assert differences(expected, content(nightly)) == {}
     # Where a night does not say that it reaches back, the split shows.
-    monkeypatch.setattr("userops_pipeline.core.reach._stitched", lambda *_: [])
+    monkeypatch.setattr("userops_pipeline.intake.reach._stitched", lambda *_: [])
     run(folder, Home(tmp_path / "blind"), [8, 9, 10])
     assert "intermediate.int_event" in differences(expected, content(Home(tmp_path / "blind")))
 

@@ -13,8 +13,8 @@ import duckdb
 import pytest
 
 from tests.dbt_runs import run_dbt
-from userops_pipeline.core import contract
-from userops_pipeline.core.warehouse import EVERYTHING, Clock, write_clock
+from userops_pipeline.build.warehouse import EVERYTHING, Clock, write_clock
+from userops_pipeline.ground import contract
 from userops_pipeline.simulate import Settings, simulate
 
 pytestmark = pytest.mark.soak  # a community simulated and built: dear

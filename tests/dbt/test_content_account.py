@@ -13,11 +13,11 @@ import duckdb
 import pytest
 
 from tests.dbt_runs import run_dbt
-from userops_pipeline.core.conform import conform
-from userops_pipeline.core.home import Home
-from userops_pipeline.core.landing import land, nights_between
-from userops_pipeline.core.source import load_source
-from userops_pipeline.core.warehouse import finish_build, prepare_build
+from userops_pipeline.build.warehouse import finish_build, prepare_build
+from userops_pipeline.ground.home import Home
+from userops_pipeline.intake.conform import conform
+from userops_pipeline.intake.landing import land, nights_between
+from userops_pipeline.intake.source import load_source
 
 FOLDER = Path(__file__).parent / "content_account"
 

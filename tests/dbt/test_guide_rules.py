@@ -14,9 +14,9 @@ import pytest
 
 from tests.changed_project import project_with
 from tests.dbt_runs import run_dbt
-from userops_pipeline.core import rulebook
-from userops_pipeline.core.home import DBT_PROJECT_DIR, PROJECT_DIR
-from userops_pipeline.destinations import registry
+from userops_pipeline import rulebook
+from userops_pipeline.deliver.destinations import registry
+from userops_pipeline.ground.home import DBT_PROJECT_DIR, PROJECT_DIR
 
 GUIDES = PROJECT_DIR / "docs" / "guides"
 # What a guide adds: its page, how its paragraph begins, the file under models/, and the line that it goes above.

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pytest
 
 from tests.dbt_runs import run_dbt
-from userops_pipeline.core import contract
-from userops_pipeline.core.warehouse import EVERYTHING, Clock, write_clock
+from userops_pipeline.build.warehouse import EVERYTHING, Clock, write_clock
+from userops_pipeline.ground import contract
 from userops_pipeline.simulate import Settings, simulate
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"

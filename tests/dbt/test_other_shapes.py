@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from tests.archive_shop import archive
 from tests.members_shop import members
-from userops_pipeline.core.landing import nights_between
-from userops_pipeline.core.source import Source, load_source
+from userops_pipeline.intake.landing import nights_between
+from userops_pipeline.intake.source import Source, load_source
 
 FEW = settings(phases=[Phase.explicit], deadline=None)
 MANY = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))

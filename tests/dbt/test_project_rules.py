@@ -20,8 +20,8 @@ from dbt_semantic_interfaces.implementations.semantic_manifest import PydanticSe
 from dbt_semantic_interfaces.validations.semantic_manifest_validator import SemanticManifestValidator
 from sqlglot import exp
 
-from userops_pipeline.core import contract
-from userops_pipeline.core.rulebook import load
+from userops_pipeline.ground import contract
+from userops_pipeline.rulebook import load
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 Models = dict[str, dict[str, Any]]

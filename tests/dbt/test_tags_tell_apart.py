@@ -12,10 +12,10 @@ import duckdb
 import pytest
 from compiled import run_project
 
-from userops_pipeline.core.conform import conform
-from userops_pipeline.core.home import Home
-from userops_pipeline.core.landing import land
-from userops_pipeline.core.source import load_source
+from userops_pipeline.ground.home import Home
+from userops_pipeline.intake.conform import conform
+from userops_pipeline.intake.landing import land
+from userops_pipeline.intake.source import load_source
 from userops_pipeline.simulate import Settings, simulate
 
 FIRST, NIGHTS = date(2026, 1, 1), 50

@@ -20,8 +20,8 @@ import pytest
 import yaml
 
 from tests.dbt_runs import run_dbt
-from userops_pipeline.core import contract
-from userops_pipeline.core.warehouse import EVERYTHING, Clock, write_clock
+from userops_pipeline.build.warehouse import EVERYTHING, Clock, write_clock
+from userops_pipeline.ground import contract
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 FIRST_ON, AS_OF = date(2024, 1, 1), date(2024, 5, 10)

@@ -18,8 +18,8 @@ import duckdb
 import pytest
 
 from tests.dbt_runs import failures, run_dbt, try_dbt
-from userops_pipeline.core import contract
-from userops_pipeline.core.warehouse import EVERYTHING, Clock, write_clock
+from userops_pipeline.build.warehouse import EVERYTHING, Clock, write_clock
+from userops_pipeline.ground import contract
 
 AS_OF, FIRST_ON, ZONE = "2024-05-31", "2024-01-01", "Asia/Shanghai"
 MODELS = "+user_rfm +retention_cohorts +funnel_conversion +audiences +audience_sizes"

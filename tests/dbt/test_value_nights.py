@@ -18,7 +18,7 @@ import duckdb
 import numpy as np
 import pytest
 
-from userops_pipeline.core import score
+from userops_pipeline.conclude import score
 from userops_pipeline.defs import transform
 from userops_pipeline.simulate import Settings, simulate
 

@@ -13,12 +13,12 @@ from types import SimpleNamespace
 import duckdb
 import pytest
 
-from userops_pipeline.core.conform import conform
-from userops_pipeline.core.home import Home
-from userops_pipeline.core.lake import raw_scan
-from userops_pipeline.core.landing import land
-from userops_pipeline.core.source import load_source
 from userops_pipeline.defs.resources import FIRST_NIGHT_TAG, Shop
+from userops_pipeline.ground.home import Home
+from userops_pipeline.ground.lake import raw_scan
+from userops_pipeline.intake.conform import conform
+from userops_pipeline.intake.landing import land
+from userops_pipeline.intake.source import load_source
 
 SOURCE = """
 about: A shop that sends its history in files that may grow in number

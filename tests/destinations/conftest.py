@@ -18,10 +18,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from userops_pipeline.core import contract
-from userops_pipeline.core.audiences import ListSpec
-from userops_pipeline.core.home import Home
-from userops_pipeline.core.lake_files import ensure_empty_tables
+from userops_pipeline.deliver.audiences import ListSpec
+from userops_pipeline.ground import contract
+from userops_pipeline.ground.home import Home
+from userops_pipeline.intake.lake_files import ensure_empty_tables
 
 FIRST_NIGHT = date(2026, 3, 1)
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from userops_pipeline.core.home import Home
-from userops_pipeline.destinations.base import KeepsFullList
-from userops_pipeline.destinations.csv_file import CsvFile, safe_cell
-from userops_pipeline.destinations.deliver import DeliveryReport, deliver
+from userops_pipeline.deliver.delivery import DeliveryReport, deliver
+from userops_pipeline.deliver.destinations.base import KeepsFullList
+from userops_pipeline.deliver.destinations.csv_file import CsvFile, safe_cell
+from userops_pipeline.ground.home import Home
 
 Publish = Callable[..., tuple[Any, str, date]]
 
@@ -98,7 +98,7 @@ def test_a_disk_that_takes_no_file_is_told_and_healed_next_time(home: Home, send
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("userops_pipeline.destinations.csv_file.write_atomically", full)
+    monkeypatch.setattr("userops_pipeline.deliver.destinations.csv_file.write_atomically", full)
     report = send(0, {"a": "Ann"})
     assert (report.outcome, report.sent) == ("incomplete", 0) and "file_ENOSPC" in report.sentence
     monkeypatch.undo()

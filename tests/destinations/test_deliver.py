@@ -13,11 +13,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from userops_pipeline.core.audiences import Batch
-from userops_pipeline.core.home import Home, UserOpsError
-from userops_pipeline.core.ledger import Ledger
-from userops_pipeline.destinations.deliver import DeliveryReport, deliver
-from userops_pipeline.destinations.webhook import Webhook
+from userops_pipeline.deliver.audiences import Batch
+from userops_pipeline.deliver.delivery import DeliveryReport, deliver
+from userops_pipeline.deliver.destinations.webhook import Webhook
+from userops_pipeline.deliver.ledger import Ledger
+from userops_pipeline.ground.home import Home, UserOpsError
 
 Publish = Callable[..., tuple[Any, str, date]]
 MakeList = Callable[..., Any]

@@ -15,18 +15,18 @@ from typing import Any
 
 import pytest
 
-from userops_pipeline.core.home import Home
+from userops_pipeline.ground.home import Home
 
 PROJECT = Path(__file__).resolve().parents[2]
 RUN = """
 import sys
 from datetime import date
 from pathlib import Path
-from userops_pipeline.core.audiences import ListSpec
-from userops_pipeline.core.home import Home
-from userops_pipeline.destinations.csv_file import CsvFile
-from userops_pipeline.destinations.deliver import deliver
-from userops_pipeline.destinations.webhook import Webhook
+from userops_pipeline.deliver.audiences import ListSpec
+from userops_pipeline.ground.home import Home
+from userops_pipeline.deliver.destinations.csv_file import CsvFile
+from userops_pipeline.deliver.delivery import deliver
+from userops_pipeline.deliver.destinations.webhook import Webhook
 
 home, folder, generation, as_of, url, *specs = sys.argv[1:]
 home = Home(Path(home))

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from userops_pipeline.core.home import Home, UserOpsError
-from userops_pipeline.core.ledger import Ledger, LedgerLost, health, lost_lists
-from userops_pipeline.destinations.csv_file import CsvFile
-from userops_pipeline.destinations.deliver import DeliveryReport, deliver
-from userops_pipeline.destinations.recover import recover
-from userops_pipeline.destinations.webhook import Webhook
+from userops_pipeline.deliver.delivery import DeliveryReport, deliver
+from userops_pipeline.deliver.destinations.csv_file import CsvFile
+from userops_pipeline.deliver.destinations.webhook import Webhook
+from userops_pipeline.deliver.ledger import Ledger, LedgerLost, health, lost_lists
+from userops_pipeline.deliver.recover import recover
+from userops_pipeline.ground.home import Home, UserOpsError
 
 NIGHT = date(2026, 3, 1)
 

@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from userops_pipeline.core.audiences import Batch, Row
-from userops_pipeline.core.home import UserOpsError
-from userops_pipeline.core.reachable import is_public
-from userops_pipeline.destinations.base import OutcomeUnknown, Refused
-from userops_pipeline.destinations.webhook import Webhook, body_of
+from userops_pipeline.deliver.audiences import Batch, Row
+from userops_pipeline.deliver.destinations.base import OutcomeUnknown, Refused
+from userops_pipeline.deliver.destinations.webhook import Webhook, body_of
+from userops_pipeline.ground.home import UserOpsError
+from userops_pipeline.ground.reachable import is_public
 
 BATCH = Batch(
     "key-1", "win_back", date(2026, 3, 1), "add", 1, "email", (Row("a@x.org", {"first_name": "李雷"}), Row("b@x.org", {"first_name": None}))

@@ -27,8 +27,8 @@ from typing import Any
 import duckdb
 import yaml
 
-from userops_pipeline.core import generations
-from userops_pipeline.core.home import PROJECT_DIR, Home
+from userops_pipeline.ground.home import PROJECT_DIR, Home
+from userops_pipeline.publish import generations
 
 FIRST, LAST = date(2026, 3, 1), date(2026, 3, 16)
 EVE = date(2026, 3, 15)  # the night before the last: what is published when tonight's run begins

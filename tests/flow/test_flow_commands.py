@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from flow_harness import EVE, LAST, FlowShop, Shelf, ask, content, current_id
 
-from userops_pipeline.core.review import SECTIONS
+from userops_pipeline.publish.review import SECTIONS
 
 
 def test_the_summary_shows_stages_tags_lists_and_rows(shop: FlowShop, clean: Path) -> None:

@@ -12,12 +12,12 @@ import dagster as dg
 import pytest
 from flow_harness import EVE, FIRST, LAST, FlowShop, listening, nights
 
-from userops_pipeline.core.home import Home
-from userops_pipeline.core.runs import runs
-from userops_pipeline.core.source import load_source
 from userops_pipeline.definitions import build_definitions
 from userops_pipeline.defs.automation import NIGHTLY, watch_sensors
 from userops_pipeline.defs.resources import Shop, held
+from userops_pipeline.ground.home import Home
+from userops_pipeline.intake.source import load_source
+from userops_pipeline.oncall.runs import runs
 
 GROUPS = {"land", "conform", "build_staging", "build_intermediate", "build_marts", "build_exports", "score", "publish", "deliver"}
 

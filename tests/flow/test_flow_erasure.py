@@ -1,6 +1,6 @@
 """A person who asks to be erased: no byte of the home names them any more, the tools are told, and nobody else is touched.
 
-Add a place of the home where a person can stand by planting them there. What a record can look like is in tests/core/test_erasure.py.
+Add a place of the home where a person can stand by planting them there. What a record can look like is in tests/erase/test_erasure.py.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import pytest
 from canaries import scan
 from flow_harness import FIRST, KILLED, LAST, FlowShop, ask, listening
 
-from userops_pipeline.core.conform import conform
-from userops_pipeline.core.home import Home
-from userops_pipeline.core.landing import land
-from userops_pipeline.core.source import load_source
+from userops_pipeline.ground.home import Home
+from userops_pipeline.intake.conform import conform
+from userops_pipeline.intake.landing import land
+from userops_pipeline.intake.source import load_source
 
 
 class Somebody:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from flow_harness import EVE, LAST, FlowShop, Shelf, current_id, events_of, listening, write_events
 
-from userops_pipeline.core.home import DBT_PROJECT_DIR, sha256_of
+from userops_pipeline.ground.home import DBT_PROJECT_DIR, sha256_of
 
 EVENTS = "app_events.jsonl.gz"
 

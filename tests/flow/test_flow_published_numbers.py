@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from userops_pipeline.core.home import PROJECT_DIR
+from userops_pipeline.ground.home import PROJECT_DIR
 
 SHARED_DATA = Path(os.environ.get("USEROPS_SHARED_DATA") or PROJECT_DIR.parent / "shared" / "data")
 
@@ -79,7 +79,7 @@ def test_the_complete_journey_is_accounted_for_to_the_cent(tmp_path: Path) -> No
     }
 
 
-@pytest.mark.soak  # what its files come to in the lake is held in CI by tests/core/test_sources.py
+@pytest.mark.soak  # what its files come to in the lake is held in CI by tests/intake/test_sources.py
 @pytest.mark.skipif(not (SHARED_DATA / "online_retail").is_dir(), reason="the Online Retail drops are not on this machine")
 def test_online_retail_gives_the_figures_others_published(tmp_path: Path) -> None:
     tables = published(tmp_path, "online_retail", USEROPS_ONLINE_RETAIL=str(SHARED_DATA / "online_retail"))

@@ -3,6 +3,6 @@
 Add here what two properties need. Must not hold an oracle.
 """
 
-from tests.destinations.conftest import serve
+from tests.deliver.conftest import serve
 
 __all__ = ["serve"]

@@ -23,15 +23,16 @@ import yaml
 
 from tests.changed_project import project_with
 from tests.dbt_runs import run_dbt
-from userops_pipeline.core import contract, permission
-from userops_pipeline.core.audiences import ListSpec
-from userops_pipeline.core.conform import conform
-from userops_pipeline.core.home import Home
-from userops_pipeline.core.lake import raw_scan
-from userops_pipeline.core.landing import land, refused
-from userops_pipeline.core.source import Source, load_source
-from userops_pipeline.destinations.deliver import DeliveryReport, deliver
-from userops_pipeline.destinations.webhook import Webhook
+from userops_pipeline.deliver import permission
+from userops_pipeline.deliver.audiences import ListSpec
+from userops_pipeline.deliver.delivery import DeliveryReport, deliver
+from userops_pipeline.deliver.destinations.webhook import Webhook
+from userops_pipeline.ground import contract
+from userops_pipeline.ground.home import Home
+from userops_pipeline.ground.lake import raw_scan
+from userops_pipeline.intake.conform import conform
+from userops_pipeline.intake.landing import land, refused
+from userops_pipeline.intake.source import Source, load_source
 
 FIRST = date(2026, 3, 1)
 FILES = {

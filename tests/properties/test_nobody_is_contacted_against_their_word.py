@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.deliver.conftest import FakeTool
 
-from tests.destinations.conftest import FakeTool
 from tests.properties.contact_shop import FIRST, LISTS, ContactShop, compiled_models, opened
-from userops_pipeline.core.permission import NewestWord
+from userops_pipeline.deliver.permission import NewestWord
 
 USERS = ("u0", "u1", "u2", "u3")
 FEW = settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

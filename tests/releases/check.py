@@ -22,9 +22,9 @@ import duckdb
 from tests import whole_builds
 from tests.bench import processes
 from tests.sources.conftest import SHARED_DATA
-from userops_pipeline.core import generations
-from userops_pipeline.core.home import PROJECT_DIR, Home
-from userops_pipeline.core.reading import identifier
+from userops_pipeline.ground.home import PROJECT_DIR, Home
+from userops_pipeline.ground.sql import identifier
+from userops_pipeline.publish import generations
 
 PART = ["-m", "tests.releases.part"]
 # Real shops beside their sources: the folder of the data, where it is at hand.

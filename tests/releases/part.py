@@ -15,13 +15,13 @@ import dagster as dg
 
 from tests import whole_builds
 from userops_pipeline import cli
-from userops_pipeline.core.home import write_json
 from userops_pipeline.definitions import build_definitions
 from userops_pipeline.defs.automation import failures_of
 from userops_pipeline.defs.gate import gate_checks
 from userops_pipeline.defs.publish import GENERATION
 from userops_pipeline.defs.resources import FIRST_NIGHT_TAG
 from userops_pipeline.defs.transform import GROUPS
+from userops_pipeline.ground.home import write_json
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from userops_pipeline.cli import main
-from userops_pipeline.core.home import PROJECT_DIR
+from userops_pipeline.ground.home import PROJECT_DIR
 
 
 def test_simulate_says_what_it_wrote(tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from conftest import RATE, Shop, reading
 
-from userops_pipeline.core import contract
-from userops_pipeline.core.gate import run_gate
-from userops_pipeline.core.landing import nights_between
+from userops_pipeline.ground import contract
+from userops_pipeline.intake.gate import run_gate
+from userops_pipeline.intake.landing import nights_between
 from userops_pipeline.simulate.dirt import SPOTS
 
 MATCH = "d.night = cast(q.arrived_on as varchar) and d.table_name = q.table_name and d.night || '/' || d.file = q.source_file and d.row = q.source_row"

@@ -15,7 +15,7 @@ import pytest
 from conftest import Shop
 from scipy import stats
 
-from userops_pipeline.core.home import PROJECT_DIR, UserOpsError
+from userops_pipeline.ground.home import PROJECT_DIR, UserOpsError
 from userops_pipeline.simulate import Settings, purchases, simulate
 from userops_pipeline.simulate.season import HOURS, WEEK, Season
 

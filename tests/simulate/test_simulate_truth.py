@@ -18,8 +18,8 @@ import yaml
 from conftest import delivered, reading
 
 from tests.dbt_runs import run_dbt
-from userops_pipeline.core.home import DBT_PROJECT_DIR, Home
-from userops_pipeline.core.warehouse import prepare_build
+from userops_pipeline.build.warehouse import prepare_build
+from userops_pipeline.ground.home import DBT_PROJECT_DIR, Home
 
 USERS, NIGHTS, RATE = 1500, 40, 0.02
 MODELS = ("+int_sessions", "+user_counts_daily")

@@ -15,11 +15,11 @@ import duckdb
 import pytest
 
 from tests.dbt_runs import run_dbt
-from userops_pipeline.core.conform import Accounting, conform
-from userops_pipeline.core.home import PROJECT_DIR, Home
-from userops_pipeline.core.landing import land
-from userops_pipeline.core.source import load_source
-from userops_pipeline.core.warehouse import finish_build, prepare_build
+from userops_pipeline.build.warehouse import finish_build, prepare_build
+from userops_pipeline.ground.home import PROJECT_DIR, Home
+from userops_pipeline.intake.conform import Accounting, conform
+from userops_pipeline.intake.landing import land
+from userops_pipeline.intake.source import load_source
 
 SHARED_DATA = Path(os.environ.get("USEROPS_SHARED_DATA") or PROJECT_DIR.parent / "shared" / "data")
 DBT_PROJECT = PROJECT_DIR / "dbt_project"

@@ -15,7 +15,7 @@ import duckdb
 import pytest
 from conftest import SHARED_DATA, Built
 
-from userops_pipeline.core.conform import Accounting
+from userops_pipeline.intake.conform import Accounting
 
 Build = Callable[[str, str], Built]
 

@@ -21,7 +21,7 @@ import pytest
 from conftest import SHARED_DATA
 
 from tests.changed_project import project_with
-from userops_pipeline.core.home import DBT_PROJECT_DIR
+from userops_pipeline.ground.home import DBT_PROJECT_DIR
 
 pytestmark = pytest.mark.soak
 
@@ -32,7 +32,8 @@ HERE = Path(__file__).parent
 WITH_PROJECT = """
 import sys
 from pathlib import Path
-from userops_pipeline.core import home, warehouse
+from userops_pipeline.build import warehouse
+from userops_pipeline.ground import home
 from userops_pipeline.defs import transform
 for module in (home, warehouse, transform):
     module.DBT_PROJECT_DIR = Path(sys.argv[1])

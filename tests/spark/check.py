@@ -20,9 +20,9 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
 from tests import whole_builds
 from userops_pipeline import cli
-from userops_pipeline.core import generations
-from userops_pipeline.core.engine import Engine
-from userops_pipeline.core.home import PROJECT_DIR, Home
+from userops_pipeline.build.engine import Engine
+from userops_pipeline.ground.home import PROJECT_DIR, Home
+from userops_pipeline.publish import generations
 
 ENGINES: tuple[Engine, Engine] = ("duckdb", "spark")
 JAVA = 17

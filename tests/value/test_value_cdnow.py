@@ -16,8 +16,8 @@ import pytest
 from value_shop import build, load, scored, source_at
 
 from tests.changed_project import project_with
-from userops_pipeline.core import pictures
-from userops_pipeline.core.home import Home
+from userops_pipeline.ground.home import Home
+from userops_pipeline.publish import pictures
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "stats"))
 from cdnow import sample_file

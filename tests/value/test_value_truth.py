@@ -21,7 +21,7 @@ from scipy.stats import rankdata
 from value_shop import build, load, scored, source_at
 
 from tests.changed_project import project_with
-from userops_pipeline.core.home import DBT_PROJECT_DIR, PROJECT_DIR, Home
+from userops_pipeline.ground.home import DBT_PROJECT_DIR, PROJECT_DIR, Home
 from userops_pipeline.simulate import Settings, simulate
 
 FIRST, DAYS = date(2026, 1, 1), 210

@@ -16,12 +16,13 @@ from typing import Any
 import duckdb
 
 from tests.dbt_runs import run_dbt
-from userops_pipeline.core import score, warehouse
-from userops_pipeline.core.conform import conform
-from userops_pipeline.core.home import DBT_PROJECT_DIR, Home
-from userops_pipeline.core.landing import land
-from userops_pipeline.core.source import Source, load_source
+from userops_pipeline.build import warehouse
+from userops_pipeline.conclude import score
 from userops_pipeline.defs import transform
+from userops_pipeline.ground.home import DBT_PROJECT_DIR, Home
+from userops_pipeline.intake.conform import conform
+from userops_pipeline.intake.landing import land
+from userops_pipeline.intake.source import Source, load_source
 
 READ = [f"+{name}" for _, name in transform.scored.INPUTS]
 

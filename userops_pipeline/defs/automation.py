@@ -1,7 +1,7 @@
 """Automation: the one job, when it runs, and how Dagster's runs come to the watch.
 
 Here live the nightly job, its schedule and the sensors; add here when something should start by itself.
-Must not hold what a run does (the steps beside this file do), nor when somebody is told (core/watch.py does).
+Must not hold what a run does (the steps beside this file do), nor when somebody is told (oncall/watch.py does).
 """
 
 import difflib
@@ -21,16 +21,16 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from dagster._core.remote_origin import RemoteRepositoryOrigin
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 
-from userops_pipeline.core import warrant
-from userops_pipeline.core.alerts import plain
-from userops_pipeline.core.gate import expectations
-from userops_pipeline.core.home import PROJECT_DIR, UserOpsError
-from userops_pipeline.core.rulebook import RuleError
-from userops_pipeline.core.runs import Calendar, Outcome, Run, runs
-from userops_pipeline.core.watch import BEFORE, conclude, look, of_exception
 from userops_pipeline.defs.land import landing_key
 from userops_pipeline.defs.publish import GENERATION
 from userops_pipeline.defs.resources import FIRST_NIGHT_TAG, HELD, Shop
+from userops_pipeline.ground import warrant
+from userops_pipeline.ground.home import PROJECT_DIR, UserOpsError
+from userops_pipeline.intake.gate import expectations
+from userops_pipeline.oncall.alerts import plain
+from userops_pipeline.oncall.runs import Calendar, Outcome, Run, runs
+from userops_pipeline.oncall.watch import BEFORE, conclude, look, of_exception
+from userops_pipeline.rulebook import RuleError
 
 NIGHTLY = "nightly"
 

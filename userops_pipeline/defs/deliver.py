@@ -10,20 +10,21 @@ from pathlib import Path
 
 import dagster as dg
 
-from userops_pipeline.core import generations, permission
-from userops_pipeline.core.audiences import ListSpec
-from userops_pipeline.core.home import Home, UserOpsError
-from userops_pipeline.core.ledger import lost_lists
-from userops_pipeline.core.nights import conformed_nights
-from userops_pipeline.core.rulebook import from_json
-from userops_pipeline.core.rulebook.kinds.lists import ContactList
-from userops_pipeline.core.source import Source
 from userops_pipeline.defs.publish import GENERATION
 from userops_pipeline.defs.resources import Shop, WriterLock
 from userops_pipeline.defs.transform import rules_of
-from userops_pipeline.destinations import registry
-from userops_pipeline.destinations.deliver import DeliveryReport, deliver
-from userops_pipeline.destinations.recover import recover
+from userops_pipeline.deliver import permission
+from userops_pipeline.deliver.audiences import ListSpec
+from userops_pipeline.deliver.delivery import DeliveryReport, deliver
+from userops_pipeline.deliver.destinations import registry
+from userops_pipeline.deliver.ledger import lost_lists
+from userops_pipeline.deliver.recover import recover
+from userops_pipeline.ground.home import Home, UserOpsError
+from userops_pipeline.intake.nights import conformed_nights
+from userops_pipeline.intake.source import Source
+from userops_pipeline.publish import generations
+from userops_pipeline.rulebook import from_json
+from userops_pipeline.rulebook.kinds.lists import ContactList
 
 OPERATIONS_TEAM = "team:user-operations"
 

@@ -1,7 +1,7 @@
 """Erase: the command that takes people out of a whole home, step by step, in the order in which a crash loses nothing.
 
 Here lives that order, and what a person is told of it; add a step here when a place of the home is cleaned by another room.
-Must not know where a person can stand (core/erasure does) nor how a tool is told (deliver does).
+Must not know where a person can stand (erase/erasure does) nor how a tool is told (deliver does).
 
 The texts go first, while the lake still says who is meant; then the tombstones, from which on everything goes by keyed hashes; then the
 lake, after which nobody may contact the person, so that the tools are told; then what was built, published, exported and remembered.
@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from userops_pipeline.core import erasure, generations, tombstones
-from userops_pipeline.core.erasure import Journal, Report, Request
-from userops_pipeline.core.faults import crash_point
-from userops_pipeline.core.ledger import Ledger
 from userops_pipeline.defs.deliver import declared, deliver_lists
 from userops_pipeline.defs.resources import Shop
+from userops_pipeline.deliver.ledger import Ledger
+from userops_pipeline.erase import erasure
+from userops_pipeline.erase.erasure import Journal, Report, Request
+from userops_pipeline.ground import tombstones
+from userops_pipeline.ground.faults import crash_point
+from userops_pipeline.publish import generations
 
 Progress = Callable[[str], None]
 

@@ -1,7 +1,7 @@
 """The gate in Dagster: one check per expectation on the raw tables, run together, blocking the build.
 
 Here lives how gate results become checks and how publish learns of them; add here when a check needs more metadata.
-Must not decide anything: core/gate.py derives the expectations and runs them.
+Must not decide anything: intake/gate.py derives the expectations and runs them.
 """
 
 import json
@@ -11,12 +11,12 @@ from datetime import date, timedelta
 
 import dagster as dg
 
-from userops_pipeline.core import generations
-from userops_pipeline.core.gate import Expectation, GateResult, expectations, run_gate
-from userops_pipeline.core.home import Home, write_json
-from userops_pipeline.core.landing import nights_between, refused
 from userops_pipeline.defs.land import ACCOUNTING, raw_key
 from userops_pipeline.defs.resources import Shop, WriterLock, held, needs_warrant, partition_range
+from userops_pipeline.ground.home import Home, write_json
+from userops_pipeline.intake.gate import Expectation, GateResult, expectations, run_gate
+from userops_pipeline.intake.landing import nights_between, refused
+from userops_pipeline.publish import generations
 
 
 class GateConfig(dg.Config):

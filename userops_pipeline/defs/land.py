@@ -1,7 +1,7 @@
 """Land and conform: the two assets families that bring files into the lake.
 
 Here lives how landing and conforming appear in Dagster: one asset per source, one per contract table, with the night's counts.
-Add here when the lake gains a table family; must not touch files itself: core/landing.py and core/conform.py do.
+Add here when the lake gains a table family; must not touch files itself: intake/landing.py and intake/conform.py do.
 """
 
 import time
@@ -11,12 +11,12 @@ from datetime import date
 
 import dagster as dg
 
-from userops_pipeline.core import contract
-from userops_pipeline.core.conform import Accounting, conform
-from userops_pipeline.core.faults import crash_point
-from userops_pipeline.core.landing import land, nights_without, stretches
-from userops_pipeline.core.source import Source
 from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, earlier_nights, import_ahead, needs_warrant, partition_range
+from userops_pipeline.ground import contract
+from userops_pipeline.ground.faults import crash_point
+from userops_pipeline.intake.conform import Accounting, conform
+from userops_pipeline.intake.landing import land, nights_without, stretches
+from userops_pipeline.intake.source import Source
 
 RAW = "raw"
 ACCOUNTING = dg.AssetKey(["run", "load_accounting"])

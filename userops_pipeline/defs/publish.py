@@ -1,7 +1,7 @@
 """Publish: the one asset that turns a proven build into the generation everybody reads.
 
 Here lives what is gathered for a generation: tables, checks, dictionary, rules.
-Add here when the record of a generation should hold more; how it is written, proved and swapped is core/generations.py.
+Add here when the record of a generation should hold more; how it is written, proved and swapped is publish/generations.py.
 """
 
 import time
@@ -9,11 +9,13 @@ from datetime import date
 
 import dagster as dg
 
-from userops_pipeline.core import dictionary, generations, rulebook, warehouse
-from userops_pipeline.core.faults import crash_point
-from userops_pipeline.core.landing import nights_without, stretches
+from userops_pipeline import rulebook
+from userops_pipeline.build import warehouse
 from userops_pipeline.defs import gate, score, transform
 from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, earlier_nights, partition_range
+from userops_pipeline.ground.faults import crash_point
+from userops_pipeline.intake.landing import nights_without, stretches
+from userops_pipeline.publish import dictionary, generations
 
 GENERATION = dg.AssetKey(["published", "generation"])
 

@@ -18,13 +18,13 @@ from typing import Any
 import dagster as dg
 from pydantic import PrivateAttr
 
-from userops_pipeline.core import warrant
-from userops_pipeline.core.binding import bind
-from userops_pipeline.core.home import Home, UserOpsError
-from userops_pipeline.core.landing import nights_between
-from userops_pipeline.core.nights import config_hash, conformed_nights
-from userops_pipeline.core.pictures import Picture
-from userops_pipeline.core.source import Source, load_source
+from userops_pipeline.ground import warrant
+from userops_pipeline.ground.home import Home, UserOpsError
+from userops_pipeline.intake.binding import bind
+from userops_pipeline.intake.landing import nights_between
+from userops_pipeline.intake.nights import config_hash, conformed_nights
+from userops_pipeline.intake.source import Source, load_source
+from userops_pipeline.publish.pictures import Picture
 
 DATA_TEAM = "team:data"
 

@@ -1,6 +1,6 @@
 """Review: the published night as pictures, in the UI and as one page for people.
 
-Here lives what Dagster shows of core/review; lists do not wait for it, so a picture that cannot be drawn keeps nobody from being reached.
+Here lives what Dagster shows of publish/review; lists do not wait for it, so a picture that cannot be drawn keeps nobody from being reached.
 Add here when the UI should show more of it; a section or a picture is added in core.
 """
 
@@ -8,9 +8,9 @@ import time
 
 import dagster as dg
 
-from userops_pipeline.core import review as room
 from userops_pipeline.defs.publish import GENERATION
 from userops_pipeline.defs.resources import DATA_TEAM, Shop, partition_range, shown
+from userops_pipeline.publish import review as room
 
 REVIEW = dg.AssetKey(["published", "review"])
 

@@ -1,6 +1,6 @@
 """Score: the tables that are not SQL, written between build and publish, each an asset with its numbers, checks and pictures.
 
-Here lives what Dagster is told of core/score.py: which models it reads, what became of it, and what a person looks at.
+Here lives what Dagster is told of conclude/score.py: which models it reads, what became of it, and what a person looks at.
 Add here when the UI should show more of a score; a table or a rule of it is declared in dbt's YAML, a formula belongs to stats.
 """
 
@@ -12,11 +12,13 @@ from typing import Any
 
 import dagster as dg
 
-from userops_pipeline.core import generations, pictures, scored, warehouse
-from userops_pipeline.core.faults import crash_point
-from userops_pipeline.core.home import Home, write_json
+from userops_pipeline.build import warehouse
+from userops_pipeline.conclude import scored
 from userops_pipeline.defs import transform
 from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, partition_range, shown
+from userops_pipeline.ground.faults import crash_point
+from userops_pipeline.ground.home import Home, write_json
+from userops_pipeline.publish import generations, pictures
 
 
 def scored_key(name: str) -> dg.AssetKey:
@@ -36,7 +38,7 @@ def score_assets(shop: Shop) -> dg.AssetsDefinition:
         check_specs=[dg.AssetCheckSpec(name, asset=scored_key(scored.USERS), blocking=True) for name in scored.CHECKS],
     )
     def score(context: dg.AssetExecutionContext, writer: WriterLock) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-        from userops_pipeline.core import score as scoring  # scipy: a run needs it, loading the location does not
+        from userops_pipeline.conclude import score as scoring
 
         begun = time.perf_counter()
         _, as_of = partition_range(context, shop.home)

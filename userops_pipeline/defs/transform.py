@@ -19,12 +19,15 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, dbt_assets
 from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
-from userops_pipeline.core import engine, generations, rulebook, scored, warehouse
-from userops_pipeline.core.faults import crash_point
-from userops_pipeline.core.home import DBT_PROJECT_DIR, Home, UserOpsError, write_json
-from userops_pipeline.core.leaks import without_values
+from userops_pipeline import rulebook
+from userops_pipeline.build import engine, warehouse
+from userops_pipeline.conclude import scored
 from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, held, partition_range
-from userops_pipeline.destinations import registry
+from userops_pipeline.deliver.destinations import registry
+from userops_pipeline.ground.faults import crash_point
+from userops_pipeline.ground.home import DBT_PROJECT_DIR, Home, UserOpsError, write_json
+from userops_pipeline.ground.leaks import without_values
+from userops_pipeline.publish import generations
 
 PUBLISHED_SCHEMAS = ("marts", "exports")
 NIGHTS = "window_from"  # where the window of a model of nights begins, as macros/engine/window.sql notes it

@@ -26,8 +26,8 @@ from dagster_shared.ipc import get_ipc_shutdown_pipe, open_ipc_subprocess, send_
 from dagster_shared.serdes import serialize_value
 from dagster_webserver.app import create_app_from_workspace_process_context
 
-from userops_pipeline.core.home import UserOpsError
 from userops_pipeline.defs.ui_guard import Entrance, Guarded
+from userops_pipeline.ground.home import UserOpsError
 
 SECONDS_TO_END = 60
 

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
-from userops_pipeline.core.home import UserOpsError
+from userops_pipeline.ground.home import UserOpsError
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]

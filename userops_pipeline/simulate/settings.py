@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from userops_pipeline.core.home import UserOpsError
+from userops_pipeline.ground.home import UserOpsError
 
 DAY = 86_400
 ZONE_SECONDS = 8 * 3600  # Asia/Shanghai, which has no summer time

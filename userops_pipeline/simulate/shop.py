@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from userops_pipeline.core.home import UserOpsError
+from userops_pipeline.ground.home import UserOpsError
 from userops_pipeline.simulate import behaviour as behaviour_rows
 from userops_pipeline.simulate import paths
 from userops_pipeline.simulate.behaviour import Behaviour

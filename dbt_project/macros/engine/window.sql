@@ -32,7 +32,7 @@
 {#-
     Spark: Parquet has neither delete nor transactions. A table is partitioned by its window's date, in a column of its own behind the
     model's; the window is computed aside, its partitions are dropped, and the new ones moved in. Whoever starts the build answers for a
-    build that died in between: on Spark it begins anew (userops_pipeline/core/warehouse.py).
+    build that died in between: on Spark it begins anew (userops_pipeline/build/warehouse.py).
 -#}
 {% materialization incremental, adapter = "spark" %}
     {%- set target = this.incorporate(type="table") -%}

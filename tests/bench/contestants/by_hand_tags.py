@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import yaml
 
-from userops_pipeline.core.home import DBT_PROJECT_DIR
+from userops_pipeline.ground.home import DBT_PROJECT_DIR
 
 
 def declared() -> dict[str, tuple[str, bool]]:
