@@ -1,7 +1,7 @@
 """Files that were made to harm: too long, too wide, packed to nothing, nested, named or linked to elsewhere. Each ends with its sentence.
 
 Here stands every attack on reading and landing. Add a file that was met, or thought of; the bounds are small here, so that the tests are.
-Must not show what good files give: tests/core does.
+Must not show what good files give: tests/intake does.
 """
 
 from __future__ import annotations

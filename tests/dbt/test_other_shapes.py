@@ -12,7 +12,9 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 from compiled import Bench, Model, differing
 from hypothesis import HealthCheck, Phase, example, given, settings
@@ -20,6 +22,8 @@ from hypothesis import strategies as st
 
 from tests.archive_shop import archive
 from tests.members_shop import members
+from userops_pipeline.conclude.scored import INPUTS
+from userops_pipeline.ground.home import Home
 from userops_pipeline.intake.landing import nights_between
 from userops_pipeline.intake.source import Source, load_source
 
@@ -89,6 +93,22 @@ def test_a_shop_of_another_shape_is_the_same_in_any_parts_and_order(bench: Bench
 @given(cut=cuts())
 def test_a_shop_of_another_shape_is_the_same_in_any_parts_and_order_many_times(bench: Bench, cut: Cut) -> None:
     assert any_parts(bench, cut) == []
+
+
+# -- what is declared ---------------------------------------------------------------------------------------------------
+
+
+def test_a_table_that_is_handed_on_has_the_columns_it_declares(bench: Bench, models: dict[str, dict[str, Any]]) -> None:
+    """Spark hands a table over by its declared columns: one that is not declared would be lost on the way."""
+    bench.run_source(shop_of("archive", bench.folder / "shape", seed=0, order=0), [(0, 20)], "declared")
+    handed_on = {name: node for name, node in models.items() if node["schema"] in ("marts", "exports") or (node["schema"], name) in INPUTS}
+    with duckdb.connect(str(Home(bench.folder / "declared").warehouse), read_only=True) as built:
+        found = {
+            name: {row[0] for row in built.execute(f"describe {node['schema']}.{name}").fetchall()} ^ node["columns"].keys()
+            for name, node in handed_on.items()
+        }
+    assert {name: columns for name, columns in found.items() if columns} == {}
+    assert {"int_buyer", "user_profile"} <= found.keys()
 
 
 # -- what is joined -----------------------------------------------------------------------------------------------------

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.deliver.conftest import FakeTool
 
+from tests.deliver.conftest import FakeTool
 from tests.properties.contact_shop import FIRST, LISTS, ContactShop, compiled_models, opened
 from userops_pipeline.deliver.permission import NewestWord
 

@@ -33,7 +33,7 @@ from userops_pipeline.intake.source import Source
 # What the tables of the step `score` follow from, beside dbt's project.
 SCORING = [
     *sorted((PACKAGE_DIR / "stats").glob("*.py")),
-    *(PACKAGE_DIR / "core" / name for name in ("score.py", "scored.py", "value_models.py")),
+    *sorted((PACKAGE_DIR / "conclude").glob("*.py")),
 ]
 # The window of a build from nothing: facts of any age.
 EVERYTHING = date.min

@@ -1,7 +1,7 @@
 """Review: the published night as pictures, in the UI and as one page for people.
 
 Here lives what Dagster shows of publish/review; lists do not wait for it, so a picture that cannot be drawn keeps nobody from being reached.
-Add here when the UI should show more of it; a section or a picture is added in core.
+Add here when the UI should show more of it; a section or a picture is added in publish.
 """
 
 import time

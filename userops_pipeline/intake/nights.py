@@ -13,16 +13,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from importlib.metadata import version
-from pathlib import Path
 
 from userops_pipeline.ground import contract
-from userops_pipeline.ground.home import Home, write_json
+from userops_pipeline.ground.home import PACKAGE_DIR, Home, write_json
 from userops_pipeline.intake.lake_proof import Files, files_of, landed
 from userops_pipeline.intake.landing import manifests
 from userops_pipeline.intake.source import Source
 
 # What decides how a landed record is read.
-TYPING_MODULES = ("addresses", "binding", "conform", "fields", "stops")
+TYPING_MODULES = ("ground/addresses", "ground/channels", "intake/binding", "intake/conform", "intake/fields", "intake/stops")
 TYPING_LIBRARIES = ("email-validator", "idna", "phonenumbers")
 
 
@@ -97,7 +96,7 @@ def config_hash(home: Home, source: Source) -> str:
 def _typing_hash() -> bytes:
     digest = hashlib.sha256(contract.CONTRACT_FILE.read_bytes())
     for module in TYPING_MODULES:
-        digest.update(Path(__file__).with_name(f"{module}.py").read_bytes())
+        digest.update((PACKAGE_DIR / f"{module}.py").read_bytes())
     for library in TYPING_LIBRARIES:
         digest.update(f"{library} {version(library)}".encode())
     return digest.digest()

@@ -1,6 +1,6 @@
 """Groups by value: RFM scores and groups, tiers, membership levels with points and benefits.
 
-Add a kind of these here. Must not hold the settings of the value model, which `core.scored` shares with the step that fits it.
+Add a kind of these here. Must not hold the settings of the value model, which `conclude.scored` shares with the step that fits it.
 """
 
 from __future__ import annotations

@@ -12,9 +12,9 @@ from pathlib import Path
 import duckdb
 import pytest
 from click.testing import CliRunner
-from test_audiences_ledger import SPEC, sent
-from test_generations import TABLES, build, publish
 
+from tests.deliver.test_audiences_ledger import SPEC, sent
+from tests.publish.test_generations import TABLES, build, publish
 from userops_pipeline.cli import main
 from userops_pipeline.deliver.audiences import Row
 from userops_pipeline.deliver.ledger import Ledger

@@ -152,7 +152,7 @@ def test_what_a_section_raises_is_not_hidden(empty: generations.Generation) -> N
 def reasons_given() -> set[str]:
     """Every reason that a model or a score can give, with 7 for what is filled in."""
     files = [path for part in ("models", "macros") for path in sorted((DBT_PROJECT_DIR / part).rglob("*.sql"))]
-    files += [path for path in (PACKAGE_DIR / "core").glob("*.py") if path.name not in ("scored.py", "reasons.py")]
+    files += [path for path in (PACKAGE_DIR / "conclude").glob("*.py") if path.name != "scored.py"]
     text = re.sub(r"\{\{.*?\}\}|\{.*?\}", "7", "\n".join(path.read_text(encoding="utf-8") for path in files))
     return {reason for reason in re.findall(r"""not_eligible: ([^'"%]+)['"]""", text) if re.search("[a-z]", reason)}
 

@@ -118,7 +118,7 @@ def test_texts_that_are_not_utf8_are_told(shop: Any) -> None:
 def test_no_table_of_ours_can_be_taken_for_a_file() -> None:
     """Every temporary table that conform makes beside the files is among the names a file cannot have."""
     rooms = ("binding", "conform", "forget", "reach", "stops", "usual")
-    texts = [(PROJECT_DIR / "userops_pipeline" / "core" / f"{name}.py").read_text() for name in rooms]
+    texts = [(PROJECT_DIR / "userops_pipeline" / "intake" / f"{name}.py").read_text() for name in rooms]
     made = {name for text in texts for name in re.findall(r"create (?:or replace )?temp (?:table|view) (\w+)", text)}
     assert made == TAKEN
 

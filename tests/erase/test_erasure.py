@@ -19,8 +19,8 @@ from typing import Any
 import duckdb
 import pytest
 from canaries import MAIL, PERSON, PHONE, every_table, scan
-from conftest import Shop
 
+from tests.small_shop import Shop
 from userops_pipeline.erase import erasure
 from userops_pipeline.erase.erasure import Journal, Request
 from userops_pipeline.ground import contract, tombstones

@@ -18,6 +18,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from tests.small_shop import new_shop, shop  # noqa: F401 - fixtures
 from userops_pipeline.deliver.audiences import ListSpec
 from userops_pipeline.ground import contract
 from userops_pipeline.ground.home import Home
