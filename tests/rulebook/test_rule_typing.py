@@ -6,14 +6,23 @@ Add a mistake here when somebody makes one that is not answered well. Must not n
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from userops_pipeline.ground.home import DBT_PROJECT_DIR
-from userops_pipeline.rulebook import check_yaml_files
+from userops_pipeline.rulebook import check_yaml_files, grammar
+from userops_pipeline.rulebook.kinds.goals import Metric
+from userops_pipeline.rulebook.kinds.lists import ContactList, Segment, Tag
+from userops_pipeline.rulebook.kinds.settings import SETTINGS
+from userops_pipeline.rulebook.places import PLACES
+from userops_pipeline.rulebook.problem import nearest
+from userops_pipeline.rulebook.vocabulary import KEYS
 from userops_pipeline.rulebook.wording import said
+from userops_pipeline.conclude.scored import ValueRules
 
 TAGS = "models/marts/tags/_tags.yml"
 SEGMENTS = "models/marts/segments/_segments.yml"
@@ -290,3 +299,114 @@ def test_a_mistake_of_typing_is_told_with_its_line_and_what_was_meant(project: P
 
 def test_the_files_as_they_are_hold_no_mistake(project: Path) -> None:
     assert check_yaml_files(project) == []
+
+
+# -- every kind of rule --------------------------------------------------------------------------------------------
+
+
+def keys_in(shape: grammar.Shape) -> Iterator[tuple[tuple[str, ...], grammar.Keys]]:
+    """Every mapping that may stand in a shape, with the keys on the way to it."""
+    match shape:
+        case grammar.Entries():
+            yield from keys_in(shape.of)
+        case grammar.Keys():
+            yield (), shape
+            for name, inner in shape.known.items():
+                yield from (((name, *way), keys) for way, keys in keys_in(inner))
+            if shape.others is not None:
+                yield from keys_in(shape.others)
+        case _:
+            pass
+
+
+TABLES = ("user_tags", "user_segments", "user_lifecycle")
+RULED = sorted({place.table for place in PLACES if place.key} | set(SETTINGS))
+MAPPINGS = [(table, way, keys) for table in RULED for way, keys in keys_in(grammar.meta_of(table))]
+MAPPINGS += [("exposure", (), grammar.keys_of(ContactList)), ("metric", (), grammar.keys_of(Metric))]
+MAPPINGS += [("tag", (), grammar.keys_of(Tag)), ("segment", (), grammar.keys_of(Segment)), ("value", (), grammar.keys_of(ValueRules))]
+
+
+def test_every_key_of_a_rule_has_its_chinese_words() -> None:
+    assert {key for _, _, keys in MAPPINGS for key in keys.known if key not in KEYS} == {"type", "asks", "of"} - set(KEYS)
+
+
+@pytest.mark.parametrize(("table", "way", "keys"), MAPPINGS, ids=[".".join((table, *way)) for table, way, _ in MAPPINGS])
+def test_each_key_is_meant_by_its_chinese_word_and_by_a_slip_of_it(table: str, way: tuple[str, ...], keys: grammar.Keys) -> None:
+    for key in keys.known:
+        assert nearest(f"{key}x", keys.known, KEYS) == key
+        for word in KEYS.get(key, ()):
+            meant = nearest(word, keys.known, KEYS)
+            assert meant in (key, word) or word in KEYS[meant], (word, key, meant)
+
+
+def entry_of(home: grammar.Home) -> dict[str, object]:
+    """An entry with the keys by which its kind is known."""
+    meta = dict.fromkeys(sorted(home.keys - grammar.SHARED), "x")
+    if home.table in ("user_tags", "user_segments"):
+        return {"name": "lost_one", "data_type": "boolean", "description": "D", "config": {"meta": {"label": "L", "owner": "crm", **meta}}}
+    return {"name": "lost_one", "label": "L", **meta}
+
+
+ELSEWHERE: dict[str, Callable[[dict[str, object]], dict[str, object]]] = {
+    "columns": lambda entry: {"models": [{"name": "tag_quality", "columns": [{"name": "tag", "description": "D"}, entry]}]},
+    "data_tests": lambda entry: {"models": [{"name": "tag_quality", "data_tests": ["unique", entry]}]},
+    "a source of the same name": lambda entry: {
+        "sources": [
+            {"name": "marts", "tables": [{"name": name, "columns": [entry], "config": {"meta": {"stages": [entry]}}}]} for name in TABLES
+        ]
+    },
+    "columns of a source": lambda entry: {"sources": [{"name": "raw", "tables": [{"name": "users", "columns": [entry]}]}]},
+    "another list": lambda entry: {"models": [{"name": "user_survival", "config": {"meta": {"survivals": [entry]}}}]},
+    "measures": lambda entry: {"semantic_models": [{"name": "m", "model": "ref('a')", "measures": [entry]}]},
+    "given": lambda entry: {"unit_tests": [{"name": "u", "model": "m", "given": [entry]}]},
+    "sources": lambda entry: {"sources": [entry]},
+    "top": lambda entry: {"rules": [entry]},
+    "a list of its own": lambda entry: {"models": [{"name": "tag_quality", "config": {"meta": {"rules": [entry]}}}]},
+}
+
+
+@pytest.mark.parametrize("home", grammar.homes(), ids=[home.kind.replace(" ", "_") for home in grammar.homes()])
+@pytest.mark.parametrize("where", ELSEWHERE)
+def test_no_kind_of_rule_is_lost_where_nobody_reads_it(tmp_path: Path, home: grammar.Home, where: str) -> None:
+    if where == "another list" and home.kind == "survival":
+        pytest.skip("this is where it belongs")
+    (tmp_path / "models").mkdir()
+    for table in ("tag_quality", "user_survival"):
+        (tmp_path / "models" / f"{table}.sql").touch()
+    (tmp_path / "models" / "rules.yml").write_text(yaml.safe_dump(ELSEWHERE[where](entry_of(home)), sort_keys=False), encoding="utf-8")
+    assert check_yaml_files(tmp_path), "said to be sound"
+
+
+@pytest.mark.parametrize(
+    "file", ["rules.yml", "models/_tags.YML", "models/_tags.yml.txt", "models/rules.txt", "macros/rules.yaml", "models/_tags.ymal"]
+)
+def test_a_file_that_nobody_reads_is_told(tmp_path: Path, file: str) -> None:
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text("models: [{name: user_tags}]", encoding="utf-8")
+    (tmp_path / "models").mkdir(exist_ok=True)
+    assert [str(problem) for problem in check_yaml_files(tmp_path)] == [
+        f"{file}: file: is read by nobody: rules stand in .yml files under models/; move it there."
+    ]
+
+
+def test_a_table_described_twice_and_a_metric_that_nobody_publishes_are_told(project: Path) -> None:
+    (project / "models" / "more.yml").write_text(
+        "models: [{name: user_tags}]\nmetrics: [{name: m, type: simple, type_params: {measure: dau_count}}]", encoding="utf-8"
+    )
+    told = [str(problem) for problem in check_yaml_files(project)]
+    assert any(
+        "models/marts/tags/_tags.yml:4: user_tags: is described in models/more.yml too" in each
+        or "models/more.yml:1: user_tags: is described in" in each
+        for each in told
+    ), told
+    assert any(each.startswith("models/more.yml:2: m: has no family") for each in told), told
+
+
+@pytest.mark.parametrize("text", ["订单额，含税；见说明：退款后", "月活（近30天）", "“新客”与“老客”", "≥ 900 元 × 12"])
+def test_a_text_for_people_may_hold_any_sign(project: Path, text: str) -> None:
+    path = project / TAGS
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("description: Signed up within the last 30 days.", f"description: {text}"),
+        encoding="utf-8",
+    )
+    assert [str(problem) for problem in check_yaml_files(project)] == []

@@ -24,6 +24,7 @@ from userops_pipeline.rulebook.kinds.groups import Benefit, Level, Membership, P
 from userops_pipeline.rulebook.kinds.journeys import Funnel, PeriodRules, Retention, Survival
 from userops_pipeline.rulebook.kinds.lifecycle import ActivityRules, PaidPeriod, PaidRules, PlanState, Stage
 from userops_pipeline.rulebook.kinds.lists import ContactList, Family, Segment, Tag
+from userops_pipeline.rulebook.kinds.rule import Rule
 from userops_pipeline.rulebook.problem import Frozen, Problem, RuleError
 
 DESCRIBED_MODELS = (
@@ -121,6 +122,18 @@ class Rulebook(Frozen):
     def benefit_columns(self) -> dict[str, str]:
         """What a benefit's condition sees: an incentive with its campaign."""
         return {name: sql_type for name, sql_type in self.columns.get("int_benefit", {}).items() if name != "benefit"}
+
+    @property
+    def named_in(self) -> dict[str, tuple[str, tuple[Rule, ...]]]:
+        """The columns whose values are names of rules: what kind, and which there are."""
+        return {
+            "stage": ("stage", self.stages),
+            "plan_state": ("plan state", self.plan_states),
+            "tier": ("tier", self.tiers),
+            "level": ("level", self.levels),
+            "kol_tier": ("opinion leader", self.kol_tiers),
+            "next_key_behaviour": ("key behaviour", self.key_behaviours),
+        }
 
     def churned_after(self, activity: str) -> int | None:
         """Days of silence of an activity after which a user has churned; None where that is not declared."""

@@ -158,8 +158,6 @@ def meta_of(table: str) -> Keys:
             known[place.key] = Keys({**_without_name(place.kind), **inner})
     if table in SETTINGS:
         known |= keys_of(SETTINGS[table]).known
-    if table == scored.USERS:
-        known |= keys_of(scored.ValueRules).known
     if table == "int_value_history":
         known |= keys_of(scored.HistoryRules).known
     return Keys(known)
@@ -264,13 +262,15 @@ def file_of(tests: Mapping[str, tuple[str, ...]]) -> Keys:
         )
 
     def table(name: str) -> Keys:
-        meta = {**meta_of(name).known, **_any("key", "at", "lateness", "stitch", "staging")}
+        meta = {"label": PROSE, "owner": PROSE, **_any("key", "at", "lateness", "stitch", "staging")}
+        if name == scored.USERS:
+            meta |= keys_of(scored.ValueRules).known
         return Keys(
             {
                 "name": WORD,
                 "description": PROSE,
                 "config": _config(Keys(meta), "event_time", "freshness", "loaded_at_field", "loaded_at_query"),
-                "columns": Entries(_column(name, test), are_named=True),
+                "columns": Entries(_column("", test), are_named=True),
                 "data_tests": Entries(test),
                 **_any("external", "identifier", "loader", "quoting"),
             }

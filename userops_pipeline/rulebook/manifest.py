@@ -79,7 +79,10 @@ def load(manifest: Mapping[str, Any] | Path) -> Rulebook:
             misread,
         )
         for exposure in sorted(document.get("exposures", {}).values(), key=lambda each: each["name"])
-        if _depends_on_audiences(exposure) or {"tool", "segment", "mode", "match_key"} & set(_meta(exposure))
+        # An application is what a list is sent to; another kind of exposure is none unless it says so.
+        if exposure.get("type") == "application"
+        or _depends_on_audiences(exposure)
+        or {"tool", "segment", "mode", "match_key"} & set(_meta(exposure))
     )
     values = next((node for node in document.get("sources", {}).values() if node["name"] == scored.USERS), {})
     value = _settings(scored.ValueRules, values, misread)

@@ -19,7 +19,7 @@ from userops_pipeline.rulebook.wording import Said, problem
 OTHERS_FOLDERS = {"target", "dbt_packages", "logs"}
 # The project's own settings, where dbt reads the warehouse's path from the environment: no rule stands there.
 SETTINGS = {"dbt_project.yml", "profiles.yml", "packages.yml", "dependencies.yml", "selectors.yml", "package-lock.yml"}
-LABELLED = ("user_profile", "user_lifecycle", "int_user_community", "user_tags")  # whose columns conditions name
+LABELLED = ("int_user_features", "user_profile", "user_lifecycle", "int_user_community", "user_tags")  # whose columns conditions name
 MODEL_FILES = (".sql", ".py")
 # What looks like a file of rules to people, and is none to dbt; what an editor leaves behind is left to it.
 UNREAD = re.compile(r"\.ya?ml|\.(ymal|yamel|yal|yl|txt)$", re.IGNORECASE)
@@ -49,7 +49,8 @@ def check_yaml_files(project_dir: Path) -> list[Problem]:
             problems += rendered if (rendered := list(_rendered(tree, file))) else []
             if not rendered:
                 trees[file] = tree
-    project = Project(_tables(project_dir), _documented(trees), _generic_tests(project_dir), _labels(trees))
+    project = Project(_tables(project_dir), _documented(trees), _generic_tests(project_dir), _labels(trees), _inputs(trees))
+    problems += _described_twice(trees)
     for file, tree in trees.items():
         if file.startswith("models/"):
             problems += misspelt(tree, file, project)
@@ -90,6 +91,32 @@ def _tables(project_dir: Path) -> frozenset[str] | None:
 def _documented(trees: Mapping[str, yaml.Node | None]) -> dict[str, str]:
     """The file of every table that is described in one."""
     return {name: file for file, tree in trees.items() for item in entries_in(tree, "models") if (name := name_of(item))}
+
+
+def _described_twice(trees: Mapping[str, yaml.Node | None]) -> Iterator[Problem]:
+    """Tables with a paragraph in two files: dbt reads neither then."""
+    seen: dict[str, str] = {}
+    for file, tree in trees.items():
+        for item in entries_in(tree, "models"):
+            name = name_of(item)
+            if name and seen.setdefault(name, file) != file:
+                yield problem(file, name, [("twice", {"other": seen[name]})], item.start_mark.line + 1)
+
+
+def _inputs(trees: Mapping[str, yaml.Node | None]) -> frozenset[str]:
+    """The metrics that other metrics are made of."""
+    found: set[str] = set()
+    for metric in (each for tree in trees.values() for each in entries_in(tree, "metrics")):
+        waiting = [value for key, value in metric.value if key.value == "type_params"] if isinstance(metric, yaml.MappingNode) else []
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, yaml.ScalarNode):
+                found.add(str(node.value))
+            elif isinstance(node, yaml.MappingNode):
+                waiting += [value for _, value in node.value]
+            elif isinstance(node, yaml.SequenceNode):
+                waiting += node.value
+    return frozenset(found)
 
 
 def _labels(trees: Mapping[str, yaml.Node | None]) -> dict[str, str]:

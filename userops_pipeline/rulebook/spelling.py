@@ -47,6 +47,8 @@ class Project:
     tests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     """Column by what people call it."""
+    inputs: frozenset[str] = frozenset()
+    """Metrics that others are made of."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +77,9 @@ def misspelt(tree: yaml.Node | None, file: str, project: Project) -> Iterator[Pr
 def sign_near(text: str, first: int, last: int) -> tuple[int, Sign] | None:
     """The sign that broke a file: its line (from 1) and itself, looked for upwards from line `last` to `first`, both from 0."""
     lines = text.splitlines()
-    for ask in (_breaks_structure, _any_sign):
-        for number in range(min(last, len(lines) - 1), max(first - 1, -1), -1):
-            if found := ask(lines[number]):
-                return number + 1, found
+    for number in range(min(last, len(lines) - 1), max(first - 1, -1), -1):
+        if found := _breaks_structure(lines[number]):
+            return number + 1, found
     return None
 
 
@@ -99,10 +100,6 @@ def _breaks_structure(line: str) -> Sign | None:
         if sign.meant == "-" and not before.strip():
             return sign
     return None
-
-
-def _any_sign(line: str) -> Sign | None:
-    return next(foreign_signs(_unquoted(line)), None)
 
 
 def _unquoted(line: str) -> str:
@@ -148,6 +145,8 @@ def _entries(node: yaml.Node, shape: Entries, at: _At) -> Iterator[Problem]:
                     yield at.problem(item, [("no_name", {"key": at.path[-1]})])
                 yield from _walk(item, shape.of, here)
                 yield from _true_or_false(item, here)
+                if at.path == ("metrics",) and name not in at.project.inputs and not _has(_inside(item, "config", "meta"), "family"):
+                    yield here.problem(item, [("no_family", {})])
             else:
                 yield from _walk(item, shape.of, at)
 
@@ -157,7 +156,7 @@ def _true_or_false(item: yaml.MappingNode, at: _At) -> Iterator[Problem]:
     kind = {TAGS: "tag", SEGMENTS: "segment"}.get(at.table)
     if kind and at.path[-2:-1] == ("columns",) and {"when", "include"} & _key_names(_inside(item, "config", "meta")):
         declared = _inside(item, "data_type")
-        if declared is None and not any(nearest(key, ["data_type"], KEYS) for key in _key_names(item) - {"name", "description", "config"}):
+        if not _has(item, "data_type"):
             yield at.problem(item, [("no_type", {"kind": kind})])
         if isinstance(declared, yaml.ScalarNode) and str(declared.value) not in ("boolean", "bool") and str(declared.value) in SQL_TYPES:
             yield at.problem(declared, [("column_type", {"value": str(declared.value), "kind": kind})])
@@ -208,9 +207,12 @@ def _unknown(key: str, value: yaml.Node, shape: Keys, before: str, at: _At, hold
     if sign := next(foreign_signs(key), None):
         meant = nearest(plain(key), shape.known, KEYS) or plain(key).strip()
         return [("sign_in_key", {"key": shown, "sign": sign.shown, "name": sign.name, "meant": meant})]
-    meant = nearest(key, shape.known, KEYS)
+    # A word that stands for several keys means one that is not there yet.
+    left = [name for name in shape.known if name not in _key_names(holder)] or list(shape.known)
+    meant = nearest(key, left, KEYS) or nearest(key, shape.known, KEYS)
     if meant and not key.isascii():
-        return [("foreign_key", {"key": shown, "meant": meant})]
+        alike = [name for name in left if key in KEYS.get(name, ())] or [meant]
+        return [("foreign_key", {"key": shown, "meant": BOTH.join(("' or '".join(alike), "' 或 '".join(alike)))})]
     is_exact_word = meant and any(key.lower() == word for word in KEYS.get(meant, ()))
     if meant and not is_exact_word:
         return [("unknown_key", {"key": shown}), *hint(key, meant)]
@@ -385,11 +387,9 @@ def _prose(node: yaml.ScalarNode, text: str, key: str, at: _At) -> Iterator[Prob
     if len(text) > 1 and text[0] in OPENING and text[-1] in CLOSING and not set(text[1:-1]) & set(OPENING + CLOSING):
         yield at.problem(node, [("quotes", {"key": key, "sign": f"{text[0]}{text[-1]}"})])
     for found in SEPARATES.finditer(text):
-        inner = (
-            nearest(found[2], KEYS)
-            if found[2] in KEYS
-            else next((name for name, words in KEYS.items() if found[2] in words and "：" in found[0]), "")
-        )
+        # In prose a Chinese word with a colon is prose; a label is short.
+        word = next((name for name, words in KEYS.items() if found[2] in words), "") if key == "label" else ""
+        inner = found[2] if found[2] in KEYS else word
         if inner and not (found[1] + found[0][-1]).isascii():
             yield at.problem(
                 node, [("swallowed", {"key": key, "inner": inner, "sign": f"'{found[1] if not found[1].isascii() else found[0][-1]}'"})]
@@ -424,6 +424,11 @@ def _key_names(node: yaml.Node | None) -> frozenset[str]:
         if isinstance(node, yaml.MappingNode)
         else frozenset()
     )
+
+
+def _has(node: yaml.Node | None, key: str) -> bool:
+    """Whether a mapping has the key, or one that was meant to be it and is told of by itself."""
+    return any(nearest(name, [key], KEYS) for name in _key_names(node))
 
 
 def name_of(node: yaml.Node) -> str:

@@ -78,6 +78,14 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "has the data_type '{value}'; a {kind} is true or false: write `data_type: boolean`",
         "data_type 写的是 '{value}'；{kind}只有真假：请写 `data_type: boolean`",
     ),
+    "twice": (
+        "is described in {other} too, and each table once only; put both together",
+        "在 {other} 里也写了，一张表只能写一处；请合到一起",
+    ),
+    "no_family": (
+        "has no family under config: meta:, and no metric is made of it, so it is published nowhere; give it family, adds and needs",
+        "config: meta: 里没有 family，也没有指标用到它，所以哪里都不会发布；请写上 family、adds 和 needs",
+    ),
     "no_type": (
         "has no data_type; a {kind} is true or false: write `data_type: boolean`",
         "没有写 data_type；{kind}只有真假：请写 `data_type: boolean`",

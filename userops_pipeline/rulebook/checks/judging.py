@@ -13,7 +13,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import get_args
 
 from userops_pipeline.rulebook.book import Rulebook
-from userops_pipeline.rulebook.condition import Typist, conjuncts, contradiction, guard, harder_to_keep, is_everything
+from userops_pipeline.rulebook.condition import (
+    Typist,
+    conjuncts,
+    contradiction,
+    guard,
+    harder_to_keep,
+    is_everything,
+    texts_compared_with,
+)
 from userops_pipeline.rulebook.kinds.rule import Conditional, Lasting, Rule
 from userops_pipeline.rulebook.kinds.settings import Activity, Grain, Start
 from userops_pipeline.rulebook.problem import Problem, nearest
@@ -128,6 +136,17 @@ def names(rule: Rule, kind: str, where: str, what: str, value: str, known: Seque
         labels = {each.name: (each.label,) for each in known if each.label}
         near = nearest(value, [each.name for each in known], labels)
         yield tell(rule, kind, [("does_not_exist", {"where": where, "kind": what, "value": value[:60]}), *hint(value, near)])
+
+
+def known_names(
+    rulebook: Rulebook, rule: Rule, kind: str, condition: str, columns: Mapping[str, str], *, is_aggregate: bool = False
+) -> Iterator[Problem]:
+    """The stages, tiers and the like that a condition asks for by name; of one that is none nobody ever is."""
+    if guard(condition, columns, is_aggregate=is_aggregate):
+        return
+    for column, (what, rules) in rulebook.named_in.items():
+        for text in texts_compared_with(condition, column):
+            yield from names(rule, kind, "", what, text, rules)
 
 
 def owners(rulebook: Rulebook) -> Iterator[Problem]:

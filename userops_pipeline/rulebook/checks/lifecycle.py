@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from userops_pipeline.rulebook.book import Rulebook
-from userops_pipeline.rulebook.checks.judging import choice, faults_of, ladder, names, refuse
+from userops_pipeline.rulebook.checks.judging import choice, faults_of, known_names, ladder, names, refuse
 from userops_pipeline.rulebook.condition import Typist, columns_in, conjuncts, guard, texts_allowed
 from userops_pipeline.rulebook.kinds.lifecycle import STAGE_COLUMN, Stage
 from userops_pipeline.rulebook.problem import Problem
@@ -59,7 +59,7 @@ def stages(rulebook: Rulebook, features: Typist, state: Typist) -> Iterator[Prob
         for key in PLAYBOOK:
             if not getattr(stage, key):
                 yield refuse(stage, "stage", f"has no {key}; a stage without its line of the playbook cannot be worked on.")
-        yield from _kpi(state, stage)
+        yield from _kpi(rulebook, state, stage)
         if stage.segment and rulebook.segment(stage.segment) is None:
             yield from names(stage, "stage", "", "segment", stage.segment, rulebook.segments)
         elif stage.segment and stage.segment not in exported:
@@ -72,13 +72,14 @@ def stages(rulebook: Rulebook, features: Typist, state: Typist) -> Iterator[Prob
             )
 
 
-def _kpi(state: Typist, stage: Stage) -> Iterator[Problem]:
+def _kpi(rulebook: Rulebook, state: Typist, stage: Stage) -> Iterator[Problem]:
     """A stage is measured: by a number that follows from its users, with a target to hold it against."""
     kpi = stage.kpi
     if not kpi.name or not kpi.sql:
         yield refuse(stage, "stage", "has no KPI; give `kpi` a name and an sql over the users of the night.")
         return
     faults = faults_of(state, stage, "stage", kpi.sql, "kpi.sql", is_aggregate=True)
+    faults += known_names(rulebook, stage, "stage", kpi.sql, state.columns, is_aggregate=True)
     yield from faults
     if not faults and not columns_in(kpi.sql):
         yield refuse(stage, "stage", f"has the KPI '{kpi.name}', which measures nothing: its sql reads no column.")

@@ -11,11 +11,9 @@ from collections.abc import Collection, Iterable, Iterator
 from userops_pipeline.ground import contract
 from userops_pipeline.ground.channels import foreign_addresses
 from userops_pipeline.rulebook.book import Rulebook
-from userops_pipeline.rulebook.checks.judging import choice, faults_of, names, refuse, sound, warn
-from userops_pipeline.rulebook.condition import Typist, columns_in, contradiction, guard, texts_compared_with
-from userops_pipeline.rulebook.kinds.lifecycle import STAGE_COLUMN
+from userops_pipeline.rulebook.checks.judging import choice, faults_of, known_names, names, refuse, sound, warn
+from userops_pipeline.rulebook.condition import Typist, columns_in, contradiction, guard
 from userops_pipeline.rulebook.kinds.lists import LIST_MODEL, Segment, Tag
-from userops_pipeline.rulebook.kinds.rule import Rule
 from userops_pipeline.rulebook.problem import Problem, closest
 
 PRECEDENCES = ("manual", "rule")
@@ -32,7 +30,8 @@ def tags(rulebook: Rulebook, typist: Typist) -> Iterator[Problem]:
         families = {family.name: (family.label,) for family in rulebook.families}
         yield from choice(tag, "tag", "family", tag.family, tuple(families), families)
         yield from choice(tag, "tag", "precedence", tag.precedence, PRECEDENCES)
-        yield from _known_stages(rulebook, tag, "tag", tag.when, rulebook.tag_columns)
+        for condition in (tag.when, tag.stays_when or "true"):
+            yield from known_names(rulebook, tag, "tag", condition, rulebook.tag_columns)
         yield from _reasoned(rulebook, tag, "tag", [tag.when])
 
 
@@ -49,20 +48,6 @@ def _reasoned(rulebook: Rulebook, rule: Tag | Segment, kind: str, conditions: It
             f"uses the sensitive column '{used[0]}' without {' and '.join(missing)}; declare both (what it is for, and on what basis the shop "
             "may use it), or leave the column out.",
         )
-
-
-def _known_stages(rulebook: Rulebook, rule: Rule, kind: str, condition: str, columns: Collection[str]) -> Iterator[Problem]:
-    if guard(condition, dict.fromkeys(columns, "")):
-        return
-    for column, what, rules in (
-        (STAGE_COLUMN, "stage", rulebook.stages),
-        ("plan_state", "plan state", rulebook.plan_states),
-        ("tier", "tier", rulebook.tiers),
-        ("level", "level", rulebook.levels),
-        ("kol_tier", "opinion leader", rulebook.kol_tiers),
-    ):
-        for text in texts_compared_with(condition, column):
-            yield from names(rule, kind, "", what, text, rules)
 
 
 def segments(rulebook: Rulebook, typist: Typist) -> Iterator[Problem]:
@@ -83,7 +68,7 @@ def segments(rulebook: Rulebook, typist: Typist) -> Iterator[Problem]:
                     faults += names(segment, "segment", f"{key} step {number} ", "segment", step.segment, rulebook.segments)
                 elif step.when is not None:
                     faults += faults_of(typist, segment, "segment", step.when, f"{key} step {number}")
-                    faults += _known_stages(rulebook, segment, "segment", step.when, typist.columns)
+                    faults += known_names(rulebook, segment, "segment", step.when, typist.columns)
         yield from faults
         yield from _reasoned(rulebook, segment, "segment", [step.when for step in segment.steps if step.when])
         if path := _way_back(rulebook, segment):
