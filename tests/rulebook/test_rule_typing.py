@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from userops_pipeline.conclude.scored import ValueRules
 from userops_pipeline.ground.home import DBT_PROJECT_DIR
 from userops_pipeline.rulebook import check_yaml_files, grammar
 from userops_pipeline.rulebook.kinds.goals import Metric
@@ -22,7 +23,6 @@ from userops_pipeline.rulebook.places import PLACES
 from userops_pipeline.rulebook.problem import nearest
 from userops_pipeline.rulebook.vocabulary import KEYS
 from userops_pipeline.rulebook.wording import said
-from userops_pipeline.conclude.scored import ValueRules
 
 TAGS = "models/marts/tags/_tags.yml"
 SEGMENTS = "models/marts/segments/_segments.yml"

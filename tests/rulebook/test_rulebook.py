@@ -7,18 +7,20 @@ Must not need dbt, except in the one test that reads the real project.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from userops_pipeline.core import rulebook
 
 from tests.dbt_runs import run_dbt
-from userops_pipeline import rulebook
 from userops_pipeline.ground.home import DBT_PROJECT_DIR
 from userops_pipeline.rulebook.condition import Typist, contradiction, guard
+from userops_pipeline.rulebook.grammar import CONDITION_KEYS, PROSE_KEYS
 from userops_pipeline.rulebook.render import as_lines
+from userops_pipeline.rulebook.wording import said
 
 TOOLS = {"csv_file", "webhook"}
 TYPES = {
@@ -1244,3 +1246,62 @@ def test_the_rules_of_this_project_are_clean(tmp_path: Path) -> None:
     book = rulebook.load(tmp_path / "target" / "manifest.json")
     assert [str(problem) for problem in rulebook.check(book, TOOLS)] == []
     assert [str(problem) for problem in rulebook.check_yaml_files(DBT_PROJECT_DIR)] == []
+
+
+# -- every word of a vocabulary, wherever it stands ------------------------------------------------------------------
+
+FREE = {"name", "window", "window_start"} | PROSE_KEYS | CONDITION_KEYS | {"include", "exclude"}
+
+
+def words_in(node: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to every text of the rules that is neither a name, nor for people, nor a condition."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from words_in(value, (*way, key))
+    elif isinstance(node, list):
+        for number, value in enumerate(node):
+            yield from words_in(value, (*way, number))
+    elif isinstance(node, str) and "meta" in way:
+        key = next(part for part in reversed(way) if isinstance(part, str))
+        closed = key in ("purpose",) and ("exposures" in way or "experts" in way)
+        if closed or (key not in FREE and not key.endswith("_zh")):
+            yield way
+
+
+WORDS = list(words_in(manifest()))
+
+
+@pytest.mark.parametrize("way", WORDS, ids=[".".join(str(part) for part in way if part != "meta") for way in WORDS])
+def test_a_word_of_a_vocabulary_that_is_none_is_refused_with_the_word_that_was_meant(way: tuple[Any, ...]) -> None:
+    holder = document = copy.deepcopy(manifest())
+    for part in way[:-1]:
+        holder = holder[part]
+    meant = holder[way[-1]]
+    holder[way[-1]] = f"{meant}x"
+    refused = [str(problem) for problem in rulebook.check(rulebook.load(document), TOOLS) if not problem.is_warning]
+    assert any(f"'{meant}x'" in each and f"did you mean '{meant}'?" in each for each in refused), refused
+
+
+@pytest.mark.parametrize(
+    ("column", "name"), [("stage", "loyal"), ("plan_state", "paid"), ("tier", "key"), ("level", "gold"), ("kol_tier", "rising")]
+)
+@pytest.mark.parametrize("where", ["tag", "segment", "kpi"])
+def test_a_name_of_a_rule_that_is_none_is_refused_in_every_condition(column: str, name: str, where: str) -> None:
+    condition = f"{column} = '{name}x'"
+    change = {
+        "tag": tag_when(condition),
+        "segment": segment_change("buyers", include=[condition]),
+        "kpi": kpi_sql(f"avg(case when {condition} then 1.0 else 0.0 end)"),
+    }[where]
+    refused = [str(problem) for problem in problems(change) if not problem.is_warning]
+    assert any(f"'{name}x', which does not exist; did you mean '{name}'?" in each for each in refused), refused
+
+
+def test_an_owner_spelt_nearly_as_the_others_is_doubted() -> None:
+    told = problems(lambda document: column_meta(document, "user_tags", "big_city").update(owner="crmm"))
+    assert [problem.is_warning for problem in told] == [True] and "nearly 'crm'" in told[0].sentence, told
+
+
+def test_what_is_typed_wrongly_is_said_in_chinese_too() -> None:
+    (told,) = problems(lambda document: column_meta(document, "user_tags", "big_city").update(family="valeu"))
+    assert said(told, "zh") == "models/user_tags.yml: tag big_city: 'family' 写的是 'valeu'；只能是 value, people 之一；是不是 'value'？"

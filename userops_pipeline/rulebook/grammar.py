@@ -50,6 +50,8 @@ class Keys:
     others: Shape | None = None
     bare: Shape | None = None
     """What may stand there instead of a mapping."""
+    are_foreign: bool = False
+    """Whether the other keys are words of somebody else's, in any language."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +210,8 @@ def _any(*keys: str) -> dict[str, Shape]:
 
 
 def _config(meta: Keys, *others: str) -> Keys:
-    return Keys({"meta": meta, **_any(*CONFIG, *others)})
+    known = {"meta": meta, **_any(*CONFIG, *others)}
+    return Keys(known | ({"contract": Keys(_any("enforced", "alias_types"))} if "contract" in others else {}))
 
 
 def _column(table: str, tests: Shape) -> Keys:
@@ -286,7 +289,7 @@ def file_of(tests: Mapping[str, tuple[str, ...]]) -> Keys:
             **_any("database", "loader", "quoting"),
         }
     )
-    contact_list = _without_name(lists.ContactList) | {"fields": Keys(others=WORD), "owner": PROSE}
+    contact_list = _without_name(lists.ContactList) | {"fields": Keys(others=WORD, are_foreign=True), "owner": PROSE}
     exposure = Keys(
         {
             "name": WORD,

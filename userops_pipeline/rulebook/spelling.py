@@ -33,6 +33,7 @@ from userops_pipeline.rulebook.wording import BOTH, NAMES, Said, hint, problem
 
 SEPARATES = re.compile(r"([，、；,;])\s*([^\s，、；：:,;]{1,30})\s*[：:]")
 KEY = re.compile(r"[a-z][a-z0-9_-]*")
+FAR = 20  # lines
 LISTED = 16  # so many known keys are told
 
 
@@ -75,12 +76,18 @@ def misspelt(tree: yaml.Node | None, file: str, project: Project) -> Iterator[Pr
 
 
 def sign_near(text: str, first: int, last: int) -> tuple[int, Sign] | None:
-    """The sign that broke a file: its line (from 1) and itself, looked for upwards from line `last` to `first`, both from 0."""
+    """The sign that broke a file: its line (from 1) and itself, looked for upwards from line `last` to `first`, both from 0, and, where a text may
+    have gone on for long, a key with such a colon further up."""
     lines = text.splitlines()
-    for number in range(min(last, len(lines) - 1), max(first - 1, -1), -1):
-        if found := _breaks_structure(lines[number]):
+    for number in range(min(last, len(lines) - 1), max(min(first, last - FAR) - 1, -1), -1):
+        if (found := _breaks_structure(lines[number])) and (number >= first or _is_key(lines[number][: found.at])):
             return number + 1, found
     return None
+
+
+def _is_key(text: str) -> bool:
+    word = text.strip(" -{,")
+    return word in KEYS or any(word in words for words in KEYS.values())
 
 
 def _breaks_structure(line: str) -> Sign | None:
@@ -181,7 +188,7 @@ def _keys(node: yaml.Node, shape: Keys, at: _At) -> Iterator[Problem]:
         name = str(key.value)
         if name in shape.known:
             yield from _walk(value, shape.known[name], at.into(name))
-        elif shape.others is not None and "." not in name:
+        elif shape.others is not None and not _is_broken(name, value, shape):
             yield from _walk(value, shape.others, at.into(name))
         elif not (shape.bare is not None and "." in name):  # a test of a package
             clauses = _unknown(name, value, shape, before, at, node)
@@ -189,6 +196,12 @@ def _keys(node: yaml.Node, shape: Keys, at: _At) -> Iterator[Problem]:
             if clauses[0][0] == "broken_text":
                 return
         before = name
+
+
+def _is_broken(key: str, value: yaml.Node, shape: Keys) -> bool:
+    """Whether a key that may be any word is none: by its signs, or because its colon was not read as one."""
+    is_empty = isinstance(value, yaml.ScalarNode) and _is_null(value)
+    return (not shape.are_foreign or is_empty) and (next(foreign_signs(key), None) is not None or (is_empty and ":" in key))
 
 
 def _unknown(key: str, value: yaml.Node, shape: Keys, before: str, at: _At, holder: yaml.Node) -> list[Said]:

@@ -55,6 +55,10 @@ def community(rulebook: Rulebook, typist: Typist) -> Iterator[Problem]:
         yield from _weights(rules, "rules", "content_points", rules.content_points, WEIGHED["content_points"])
         yield from _weights(rules, "rules", "referral_points", rules.referral_points, WEIGHED["referral_points"])
         ways = ("share_of_contribution", "share_of_users")
+        for way in rules.core:
+            yield from choice(rules, "rules", "core", way, ways)
+        for cost in rules.service:
+            yield from choice(rules, "rules", "service", cost, ("ticket_cost_amount", "cap_share"))
         if len(rules.core) != 1 or not all(way in ways and 0 < share < 1 for way, share in rules.core.items()):
             yield refuse(rules, "rules", f"core must be exactly one of {' and '.join(ways)}, a share above 0 and below 1.")
         if sorted(rules.service) != ["cap_share", "ticket_cost_amount"] or min(rules.service.values()) < 0:

@@ -141,6 +141,8 @@ def rfm_scores(rulebook: Rulebook) -> Iterator[Problem]:
         yield from choice(scores, "rules", "mode", scores.mode, ("quantiles", "thresholds"))
         if scores.window_days is None or scores.window_days < 1:
             yield refuse(scores, "rules", "need window_days: how many days of purchases count, at least 1.")
+        for letter in scores.thresholds:
+            yield from choice(scores, "rules", "thresholds", letter, LETTERS)
         if scores.mode == "thresholds" and set(scores.thresholds) != set(LETTERS):
             yield refuse(scores, "rules", "in the mode thresholds need bounds for each of r, f and m, and for nothing else.")
         for letter, bounds in scores.thresholds.items():
