@@ -51,7 +51,7 @@ def test_what_names_a_table_or_a_dimension_and_prose_pass(tmp_path: Path) -> Non
     (tmp_path / "models" / "rules.yml").write_text(
         """
         exposures: [{name: e, depends_on: [ref('audiences'), "source('raw', 'users')"], description: 'see ref(x) and {a, b}'}]
-        metrics: [{name: m, filter: "{{ Dimension('cohort__first_period') }} = 7"}]
+        metrics: [{name: m, filter: "{{ Dimension('cohort__first_period') }} = 7", config: {meta: {family: retention}}}]
         """,
         encoding="utf-8",
     )

@@ -13,9 +13,9 @@ from typing import Any
 
 import duckdb
 import pytest
-from userops_pipeline.core import rulebook
 
 from tests.dbt_runs import run_dbt
+from userops_pipeline import rulebook
 from userops_pipeline.ground.home import DBT_PROJECT_DIR
 from userops_pipeline.rulebook.condition import Typist, contradiction, guard
 from userops_pipeline.rulebook.grammar import CONDITION_KEYS, PROSE_KEYS
