@@ -118,8 +118,8 @@ def told(left: generations.Generation, right: generations.Generation, used: dict
 
 def unit_tests(home: Home) -> tuple[int, int]:
     """How many of dbt's unit tests pass on this home's engine, and of how many; the nightly build leaves them out."""
-    from userops_pipeline.defs import transform  # seconds to import
+    from userops_pipeline.build import dbt
 
-    outcome = transform.invoke(home, ["--quiet", "test", "--select", "test_type:unit"])
+    outcome = dbt.invoke(home, ["--quiet", "test", "--select", "test_type:unit"])
     verdicts = [str(result.status) for result in outcome.result.results] if outcome.result else []
     return verdicts.count("pass"), len(verdicts)

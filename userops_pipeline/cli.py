@@ -21,14 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-import duckdb
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from userops_pipeline.ground.home import PROJECT_DIR, Home, UserOpsError, fault_of_machine, keep_private
-from userops_pipeline.rulebook import RuleError
-from userops_pipeline.rulebook.problem import Language
+from userops_pipeline.ground.words import Language
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)  # a file or a pipe has no width to fold at
 STOPPED = 128 + signal.SIGINT  # the exit code of a command that a signal ended
@@ -68,7 +66,7 @@ def _speaks_plainly(function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
-        except (UserOpsError, RuleError) as error:
+        except UserOpsError as error:
             err.print(f"[red]✗[/] {error}", soft_wrap=True)
             sys.exit(1)
         except BaseException as error:
@@ -78,7 +76,7 @@ def _speaks_plainly(function: Callable[..., Any]) -> Callable[..., Any]:
                 err.print("[red]✗[/] Stopped by a signal. What was published before stays as it was; the next run takes up what was begun.")
                 sys.exit(STOPPED)
             sentence = fault_of_machine(error)
-            if sentence is None and isinstance(error, duckdb.IOException):
+            if sentence is None and _is_lost_file(error):
                 sentence = "A file that should be there is not, or cannot be read; `userops doctor` says which and how to mend it."
             if sentence is None:
                 raise
@@ -86,6 +84,12 @@ def _speaks_plainly(function: Callable[..., Any]) -> Callable[..., Any]:
             sys.exit(1)
 
     return wrapper
+
+
+def _is_lost_file(error: BaseException) -> bool:
+    """Whether DuckDB, which only some commands load, could not read a file."""
+    duckdb = sys.modules.get("duckdb")
+    return duckdb is not None and isinstance(error, duckdb.IOException)
 
 
 def _source_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -109,7 +113,7 @@ def _shop(source: str | None) -> Any:
     if not settings.exists():
         settings.write_text(DAGSTER_YAML, encoding="utf-8")
     os.environ["DAGSTER_HOME"] = str(home.dagster)
-    from userops_pipeline.defs.resources import Shop
+    from userops_pipeline.intake.shop import Shop
 
     return Shop.from_environment()
 
@@ -297,16 +301,17 @@ def rules() -> None:
 @_speaks_plainly
 def rules_check(source: str | None, language: Language) -> None:
     """Refuse what is wrong, each with a sentence naming file and rule; a source's mappings are held against its files and the contract."""
-    from userops_pipeline.defs.resources import Shop
-    from userops_pipeline.defs.transform import problems_of
+    from userops_pipeline.deliver.destinations import registry
     from userops_pipeline.intake.binding import bind
+    from userops_pipeline.intake.shop import Shop
+    from userops_pipeline.rulebook.current import problems_of
     from userops_pipeline.rulebook.wording import said
 
     if source:
         os.environ["USEROPS_SOURCE"] = source
     for entry in Shop.from_environment().sources:
         bind(entry)
-    problems = problems_of(Home.from_environment())
+    problems = problems_of(Home.from_environment(), registry.names())
     for problem in problems:
         mark = "[yellow]![/]" if problem.is_warning else "[red]✗[/]"
         out.print(f"{mark} {escape(said(problem, language))}", soft_wrap=True)
@@ -321,8 +326,8 @@ def rules_check(source: str | None, language: Language) -> None:
 @_speaks_plainly
 def rules_list() -> None:
     """Every rule with its kind, label and condition."""
-    from userops_pipeline.defs.transform import rules_of
     from userops_pipeline.rulebook import list_rules
+    from userops_pipeline.rulebook.current import rules_of
 
     for row in list_rules(rules_of(Home.from_environment())):
         out.print(f"[dim]{row.kind:8}[/]{row.name}  {row.label}  [dim]{row.file}[/]", soft_wrap=True)
@@ -334,8 +339,8 @@ def rules_list() -> None:
 @_speaks_plainly
 def rules_preview(condition: str) -> None:
     """How many users a condition would take, by stage, in the published tables."""
-    from userops_pipeline.defs.transform import rules_of
     from userops_pipeline.rulebook import preview
+    from userops_pipeline.rulebook.current import rules_of
 
     home = Home.from_environment()
     _published(home)

@@ -10,11 +10,12 @@ from userops_pipeline.defs.deliver import deliver_assets
 from userops_pipeline.defs.gate import gate_checks
 from userops_pipeline.defs.land import land_assets
 from userops_pipeline.defs.publish import publish_asset
-from userops_pipeline.defs.resources import Shop, WriterLock, progress_logger
+from userops_pipeline.defs.resources import WriterLock, progress_logger
 from userops_pipeline.defs.review import review_asset
 from userops_pipeline.defs.score import score_assets
 from userops_pipeline.defs.transform import build_assets
 from userops_pipeline.ground.home import keep_private
+from userops_pipeline.intake.shop import Shop
 
 keep_private()  # whoever loads this location, Dagster's own processes too, writes for its owner alone
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from userops_pipeline.defs.transform import _dbt_environment
+from userops_pipeline.build.dbt import dbt_environment
 from userops_pipeline.ground.home import Home
 from userops_pipeline.rulebook import check_yaml_files
 
@@ -72,7 +72,7 @@ def test_dbt_sees_no_secret_of_the_environment(tmp_path: Path, monkeypatch: pyte
         monkeypatch.setenv(name, "canary")
     monkeypatch.setenv("USEROPS_MEMORY", "3GB")
     before = dict(os.environ)
-    with _dbt_environment(Home(tmp_path)):
+    with dbt_environment(Home(tmp_path)):
         assert "canary" not in os.environ.values()
         assert os.environ["USEROPS_MEMORY"] == "3GB"
         assert os.environ["USEROPS_WAREHOUSE"] == str(Home(tmp_path).warehouse)

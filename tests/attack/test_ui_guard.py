@@ -19,10 +19,11 @@ import pytest
 
 from userops_pipeline.defs.gate import gate_checks
 from userops_pipeline.defs.land import land_assets
-from userops_pipeline.defs.resources import Shop, WriterLock
+from userops_pipeline.defs.resources import WriterLock
 from userops_pipeline.defs.ui_guard import Entrance
 from userops_pipeline.ground import warrant
 from userops_pipeline.ground.home import Home, UserOpsError
+from userops_pipeline.intake.shop import Shop
 from userops_pipeline.intake.source import load_source
 
 TOKEN = "a-token-of-thirty-two-characters"

@@ -81,7 +81,8 @@ def build(home: Home, as_of: date, first_on: date, select: list[str]) -> None:
     """The build of this night in this process, in legs as the flow runs it, or the selected models alone; `first_on` is the shop's first night
     of tables. Leaves seconds by model beside."""
     from userops_pipeline.build import warehouse
-    from userops_pipeline.defs.transform import leg_models, manifest_of
+    from userops_pipeline.build.declared import leg_models
+    from userops_pipeline.rulebook.current import manifest_of
 
     begun, nodes, window = time.perf_counter(), NodeSeconds(), {}
     if select:

@@ -22,7 +22,7 @@ from tests import joins
 from tests.dbt_runs import run_dbt
 from tests.joins import Joined
 from userops_pipeline.build import warehouse
-from userops_pipeline.defs.transform import leg_models
+from userops_pipeline.build.declared import leg_models
 from userops_pipeline.ground.home import Home
 from userops_pipeline.intake.conform import conform
 from userops_pipeline.intake.landing import land

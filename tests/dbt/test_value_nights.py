@@ -18,8 +18,8 @@ import duckdb
 import numpy as np
 import pytest
 
+from userops_pipeline.build import declared
 from userops_pipeline.conclude import score
-from userops_pipeline.defs import transform
 from userops_pipeline.simulate import Settings, simulate
 
 FIRST = date(2026, 1, 10)  # in the middle of a month, with a history before it
@@ -153,9 +153,9 @@ def rows() -> list[Purchase]:
 
 @pytest.fixture(scope="module")
 def new_shop(compiled_as: Any, manifest: dict[str, Any], rows: list[Purchase]) -> Iterator[Any]:
-    scored = transform.scored_tables(manifest)
-    meta = {**transform.meta_of(scored["user_value"]), "min_buyers": 100, "min_repeat_buyers": 50, "min_history_days": 90}
-    tables = {name: transform.columns_of(node) for name, node in scored.items()}
+    scored = declared.scored_tables(manifest)
+    meta = {**declared.meta_of(scored["user_value"]), "min_buyers": 100, "min_repeat_buyers": 50, "min_history_days": 90}
+    tables = {name: declared.columns_of(node) for name, node in scored.items()}
 
     def make(settings: tuple[str, str] = PAPERS, **rules: Any) -> Shop:
         told = dict(zip(("origin", "purchase"), settings, strict=True))

@@ -13,11 +13,12 @@ from types import SimpleNamespace
 import duckdb
 import pytest
 
-from userops_pipeline.defs.resources import FIRST_NIGHT_TAG, Shop
+from userops_pipeline.defs.resources import FIRST_NIGHT_TAG, nights_of
 from userops_pipeline.ground.home import Home
 from userops_pipeline.ground.lake import raw_scan
 from userops_pipeline.intake.conform import conform
 from userops_pipeline.intake.landing import land
+from userops_pipeline.intake.shop import Shop
 from userops_pipeline.intake.source import load_source
 
 SOURCE = """
@@ -58,8 +59,8 @@ def run(shop: Shop) -> Callable[[str, str], list[date]]:
     def go(first: str, last: str) -> list[date]:
         tags = {"dagster/partition": last, **({FIRST_NIGHT_TAG: first} if first != last else {})}
         context = SimpleNamespace(run=SimpleNamespace(tags=tags))
-        land(shop.home, shop.sources[0], shop.nights(context))
-        nights = shop.nights(context)
+        land(shop.home, shop.sources[0], nights_of(shop, context))
+        nights = nights_of(shop, context)
         conform(shop.home, shop.sources[0], nights)
         return nights
 

@@ -5,7 +5,10 @@ Add a command with its good and its bad case. Must not run nights beyond those o
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,6 +42,36 @@ def test_rules_can_be_checked_listed_and_previewed(shop: FlowShop, clean: Path) 
         refused = shop.run(clean, "rules", "preview", condition, code=1).said
         assert words in refused
         assert "✗" in refused
+
+
+# In a process that has imported nothing yet: the command, and then what it took to answer.
+LOADED = """
+import sys
+from userops_pipeline.cli import main
+try:
+    main(sys.argv[1:], prog_name="userops")
+except SystemExit:
+    pass
+print("loaded:", *sorted(set(sys.modules) & {"dagster", "dbt", "great_expectations", "matplotlib", "duckdb"}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "loads"),
+    [
+        (["--help"], ""),
+        (["rules", "list"], "duckdb"),
+        (["rules", "check"], "duckdb"),
+        (["rules", "preview", "order_count >= 2"], "duckdb"),
+        (["explain", "nobody"], "duckdb"),
+        (["summary"], "duckdb"),
+    ],
+)
+def test_who_asks_about_rules_waits_for_neither_dagster_nor_dbt(shop: FlowShop, clean: Path, command: list[str], loads: str) -> None:
+    environment = {**os.environ, "USEROPS_HOME": str(clean), "USEROPS_SOURCE": str(shop.source)}
+    shop.run(clean, "rules", "list")  # the manifest is as new as the project
+    done = subprocess.run([sys.executable, "-c", LOADED, *command], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1].split()[1:] == loads.split()
 
 
 def test_explain_gives_the_rules_and_the_values_they_saw(shop: FlowShop, clean: Path) -> None:

@@ -14,8 +14,9 @@ from flow_harness import EVE, FIRST, LAST, FlowShop, listening, nights
 
 from userops_pipeline.definitions import build_definitions
 from userops_pipeline.defs.automation import NIGHTLY, watch_sensors
-from userops_pipeline.defs.resources import Shop, held
+from userops_pipeline.defs.resources import held
 from userops_pipeline.ground.home import Home
+from userops_pipeline.intake.shop import Shop
 from userops_pipeline.intake.source import load_source
 from userops_pipeline.oncall.runs import runs
 

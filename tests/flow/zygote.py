@@ -57,11 +57,11 @@ def _become(request: dict[str, Any]) -> None:
 
 def _use_project(folder: Path) -> None:
     """Another dbt project for this child: a copy with a fault in it."""
-    from userops_pipeline.build import warehouse
-    from userops_pipeline.defs import transform
+    from userops_pipeline.build import dbt, warehouse
     from userops_pipeline.ground import home
+    from userops_pipeline.rulebook import current
 
-    for module in (home, warehouse, transform):
+    for module in (home, warehouse, dbt, current):
         module.DBT_PROJECT_DIR = folder  # type: ignore[attr-defined]
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from userops_pipeline.defs.resources import Shop
 from userops_pipeline.ground.home import PROJECT_DIR, Home, UserOpsError
 from userops_pipeline.intake.binding import bind
+from userops_pipeline.intake.shop import Shop
 from userops_pipeline.intake.source import SOURCES_DIR, TAKEN, load_source
 
 ORDERS = 'select order_id, user_id, "at" as ordered_at, status, amount, currency, _file, _row, _night from orders'

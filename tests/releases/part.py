@@ -19,7 +19,7 @@ from userops_pipeline.definitions import build_definitions
 from userops_pipeline.defs.automation import failures_of
 from userops_pipeline.defs.gate import gate_checks
 from userops_pipeline.defs.publish import GENERATION
-from userops_pipeline.defs.resources import FIRST_NIGHT_TAG
+from userops_pipeline.defs.resources import FIRST_NIGHT_TAG, partitions_of
 from userops_pipeline.defs.transform import GROUPS
 from userops_pipeline.ground.home import write_json
 
@@ -39,7 +39,7 @@ def main() -> None:
     definitions, gate = build_definitions(shop), dg.AssetSelection.checks(gate_checks(shop))
     lake = dg.AssetSelection.groups("land", "conform").without_checks()
     tables = dg.AssetSelection.groups(*GROUPS.values(), "score") | dg.AssetSelection.assets(GENERATION) | gate
-    job = dg.define_asset_job("part", selection=tables if said.part == "tables" else lake, partitions_def=shop.partitions)
+    job = dg.define_asset_job("part", selection=tables if said.part == "tables" else lake, partitions_def=partitions_of(shop))
     ops = {"build": {"config": {"full_refresh": said.from_scratch}}} if said.part == "tables" else {}
     with dg.DagsterInstance.get() as instance:
         result = (

@@ -32,10 +32,10 @@ HERE = Path(__file__).parent
 WITH_PROJECT = """
 import sys
 from pathlib import Path
-from userops_pipeline.build import warehouse
+from userops_pipeline.build import dbt, warehouse
 from userops_pipeline.ground import home
-from userops_pipeline.defs import transform
-for module in (home, warehouse, transform):
+from userops_pipeline.rulebook import current
+for module in (home, warehouse, dbt, current):
     module.DBT_PROJECT_DIR = Path(sys.argv[1])
 from userops_pipeline.cli import main
 main(sys.argv[2:], prog_name="userops")

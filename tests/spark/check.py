@@ -118,12 +118,12 @@ def main() -> int:
 
 def _macros(homes: dict[Engine, Home]) -> int:
     """Ask every engine macro the same of both engines; gives how many columns differ."""
-    from userops_pipeline.defs import transform
+    from userops_pipeline.build import dbt
 
     answers = []
     for engine, home in homes.items():
         os.environ["USEROPS_ENGINE"] = engine
-        outcome = transform.invoke(home, ["--quiet", "show", "--output", "json", "--inline", MACROS])
+        outcome = dbt.invoke(home, ["--quiet", "show", "--output", "json", "--inline", MACROS])
         if not outcome.success:
             print(f"  ✗ the macros do not run on {engine}: {outcome.exception or outcome.result.results[0].message}")
             return 1

@@ -17,14 +17,14 @@ import duckdb
 
 from tests.dbt_runs import run_dbt
 from userops_pipeline.build import warehouse
-from userops_pipeline.conclude import score
-from userops_pipeline.defs import transform
+from userops_pipeline.build.declared import columns_of, meta_of, scored_tables
+from userops_pipeline.conclude import score, scored
 from userops_pipeline.ground.home import DBT_PROJECT_DIR, Home
 from userops_pipeline.intake.conform import conform
 from userops_pipeline.intake.landing import land
 from userops_pipeline.intake.source import Source, load_source
 
-READ = [f"+{name}" for _, name in transform.scored.INPUTS]
+READ = [f"+{name}" for _, name in scored.INPUTS]
 
 
 @contextmanager
@@ -40,8 +40,8 @@ def source_at(name_or_folder: str, **folder: Path) -> Iterator[Source]:
 
 def declared(home: Home) -> tuple[dict[str, Any], dict[str, score.Columns]]:
     """The rules of user_value and the columns of the scored tables, as the project says that was built last."""
-    tables = transform.scored_tables(json.loads((home.dbt_target / "manifest.json").read_text(encoding="utf-8")))
-    return dict(transform.meta_of(tables["user_value"])), {name: transform.columns_of(node) for name, node in tables.items()}
+    tables = scored_tables(json.loads((home.dbt_target / "manifest.json").read_text(encoding="utf-8")))
+    return dict(meta_of(tables["user_value"])), {name: columns_of(node) for name, node in tables.items()}
 
 
 def load(home: Home, source: Source, nights: Sequence[date]) -> None:

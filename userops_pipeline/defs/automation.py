@@ -23,14 +23,14 @@ from dagster._core.workspace.load import location_origins_from_yaml_paths
 
 from userops_pipeline.defs.land import landing_key
 from userops_pipeline.defs.publish import GENERATION
-from userops_pipeline.defs.resources import FIRST_NIGHT_TAG, HELD, Shop
+from userops_pipeline.defs.resources import FIRST_NIGHT_TAG, HELD, partitions_of
 from userops_pipeline.ground import warrant
 from userops_pipeline.ground.home import PROJECT_DIR, UserOpsError
 from userops_pipeline.intake.gate import expectations
+from userops_pipeline.intake.shop import Shop
 from userops_pipeline.oncall.alerts import plain
 from userops_pipeline.oncall.runs import Calendar, Outcome, Run, runs
 from userops_pipeline.oncall.watch import BEFORE, conclude, look, of_exception
-from userops_pipeline.rulebook import RuleError
 
 NIGHTLY = "nightly"
 
@@ -40,7 +40,7 @@ def nightly_job(shop: Shop) -> UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         NIGHTLY,
         selection=dg.AssetSelection.all(),
-        partitions_def=shop.partitions,
+        partitions_def=partitions_of(shop),
         executor_def=dg.in_process_executor,
         description="Land, conform, gate, build, score, publish and deliver one night, or a range of nights as one run.",
     )
@@ -206,7 +206,7 @@ def _outcome(failures: list[Failed]) -> Outcome:
 
 
 def _refuse_unknown(shop: Shop, first: date, last: date, waive: list[str]) -> None:
-    nights = shop.partitions.get_partition_keys()
+    nights = partitions_of(shop).get_partition_keys()
     for night in (first, last):
         if night.isoformat() not in nights:
             ended = f"they are {nights[0]} to {nights[-1]}" if nights else "there is none yet"
@@ -249,7 +249,7 @@ def _unnamed(message: str) -> str:
 
 def _spoken() -> set[str]:
     """The classes of errors whose words are for people."""
-    found, waiting = {dg.Failure.__name__}, [UserOpsError, RuleError]
+    found, waiting = {dg.Failure.__name__}, [UserOpsError]
     while waiting:
         error = waiting.pop()
         found.add(error.__name__)

@@ -11,8 +11,7 @@ from pathlib import Path
 import dagster as dg
 
 from userops_pipeline.defs.publish import GENERATION
-from userops_pipeline.defs.resources import Shop, WriterLock
-from userops_pipeline.defs.transform import rules_of
+from userops_pipeline.defs.resources import WriterLock
 from userops_pipeline.deliver import permission
 from userops_pipeline.deliver.audiences import ListSpec
 from userops_pipeline.deliver.delivery import DeliveryReport, deliver
@@ -21,9 +20,11 @@ from userops_pipeline.deliver.ledger import lost_lists
 from userops_pipeline.deliver.recover import recover
 from userops_pipeline.ground.home import Home, UserOpsError
 from userops_pipeline.intake.nights import conformed_nights
+from userops_pipeline.intake.shop import Shop
 from userops_pipeline.intake.source import Source
 from userops_pipeline.publish import generations
 from userops_pipeline.rulebook import from_json
+from userops_pipeline.rulebook.current import rules_of
 from userops_pipeline.rulebook.kinds.lists import ContactList
 
 OPERATIONS_TEAM = "team:user-operations"

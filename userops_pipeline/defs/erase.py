@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from userops_pipeline.defs.deliver import declared, deliver_lists
-from userops_pipeline.defs.resources import Shop
 from userops_pipeline.deliver.ledger import Ledger
 from userops_pipeline.erase import erasure
 from userops_pipeline.erase.erasure import Journal, Report, Request
 from userops_pipeline.ground import tombstones
 from userops_pipeline.ground.faults import crash_point
+from userops_pipeline.intake.shop import Shop
 from userops_pipeline.publish import generations
 
 Progress = Callable[[str], None]

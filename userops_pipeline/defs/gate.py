@@ -12,10 +12,11 @@ from datetime import date, timedelta
 import dagster as dg
 
 from userops_pipeline.defs.land import ACCOUNTING, raw_key
-from userops_pipeline.defs.resources import Shop, WriterLock, held, needs_warrant, partition_range
+from userops_pipeline.defs.resources import WriterLock, held, needs_warrant, partition_range
 from userops_pipeline.ground.home import Home, write_json
 from userops_pipeline.intake.gate import Expectation, GateResult, expectations, run_gate
 from userops_pipeline.intake.landing import nights_between, refused
+from userops_pipeline.intake.shop import Shop
 from userops_pipeline.publish import generations
 
 

@@ -11,11 +11,21 @@ from datetime import date
 
 import dagster as dg
 
-from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, earlier_nights, import_ahead, needs_warrant, partition_range
+from userops_pipeline.defs.resources import (
+    DATA_TEAM,
+    WriterLock,
+    earlier_nights,
+    import_ahead,
+    needs_warrant,
+    nights_of,
+    partition_range,
+    partitions_of,
+)
 from userops_pipeline.ground import contract
 from userops_pipeline.ground.faults import crash_point
 from userops_pipeline.intake.conform import Accounting, conform
 from userops_pipeline.intake.landing import land, nights_without, stretches
+from userops_pipeline.intake.shop import Shop
 from userops_pipeline.intake.source import Source
 
 RAW = "raw"
@@ -50,7 +60,7 @@ def _landing_asset(shop: Shop, source: Source) -> dg.AssetsDefinition:
         owners=[DATA_TEAM],
         kinds={"file"},
         description=f"One verbatim copy per delivered file of {source.name}, with a manifest. {source.about}.",
-        partitions_def=shop.partitions if daily else None,  # an archive holds every night at once
+        partitions_def=partitions_of(shop) if daily else None,  # an archive holds every night at once
         backfill_policy=dg.BackfillPolicy.single_run() if daily else None,
     )
     def landing(context: dg.AssetExecutionContext, config: LandConfig, writer: WriterLock) -> dg.MaterializeResult:
@@ -59,7 +69,7 @@ def _landing_asset(shop: Shop, source: Source) -> dg.AssetsDefinition:
             needs_warrant(context, shop.home, "--accept-changed")
         shop.check()  # of every source, since the first to be landed may not be the one that is wrong
         import_ahead()
-        outcomes = land(shop.home, source, shop.nights(context), accept_changed=config.accept_changed, progress=context.log.info)
+        outcomes = land(shop.home, source, nights_of(shop, context), accept_changed=config.accept_changed, progress=context.log.info)
         counts = {
             kind: sum(outcome.outcome == kind for outcome in outcomes) for kind in ("landed", "seen", "replaced", "refused", "unfinished")
         }
@@ -67,7 +77,7 @@ def _landing_asset(shop: Shop, source: Source) -> dg.AssetsDefinition:
         for outcome in outcomes:
             if outcome.sentence:
                 (context.log.warning if outcome.outcome in ("refused", "unfinished") else context.log.info)(outcome.sentence)
-        taken = set(shop.nights(context))
+        taken = set(nights_of(shop, context))
         without = {
             name: [night for night in nights_without(shop.home, source, name, max(taken)) if night in taken] for name in source.files
         }
@@ -116,7 +126,7 @@ def _conform_asset(shop: Shop) -> dg.AssetsDefinition:
             owners=[DATA_TEAM],
             kinds={"parquet"},
             description="One row per source, table and night: rows in = kept + quarantined + duplicates.",
-            partitions_def=shop.partitions,
+            partitions_def=partitions_of(shop),
         )
     )
 
@@ -125,7 +135,7 @@ def _conform_asset(shop: Shop) -> dg.AssetsDefinition:
         begun = time.perf_counter()
         accounts: list[Accounting] = []
         for source in shop.sources:
-            accounts += conform(shop.home, source, shop.nights(context), progress=context.log.info)
+            accounts += conform(shop.home, source, nights_of(shop, context), progress=context.log.info)
         seconds = round(time.perf_counter() - begun, 3)
         for table in contract.tables():
             yield dg.MaterializeResult(raw_key(table), metadata=_counts([account for account in accounts if account.table == table]))

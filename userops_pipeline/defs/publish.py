@@ -11,19 +11,22 @@ import dagster as dg
 
 from userops_pipeline import rulebook
 from userops_pipeline.build import warehouse
+from userops_pipeline.build.declared import published_models, scored_tables
 from userops_pipeline.defs import gate, score, transform
-from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, earlier_nights, partition_range
+from userops_pipeline.defs.resources import DATA_TEAM, WriterLock, earlier_nights, partition_range, partitions_of
 from userops_pipeline.ground.faults import crash_point
 from userops_pipeline.intake.landing import nights_without, stretches
+from userops_pipeline.intake.shop import Shop
 from userops_pipeline.publish import dictionary, generations
+from userops_pipeline.rulebook.current import manifest_of, rules_of
 
 GENERATION = dg.AssetKey(["published", "generation"])
 
 
 def publish_asset(shop: Shop) -> dg.AssetsDefinition:
     """The generation, after every published model and scored table."""
-    manifest = transform.manifest_of(shop.home)
-    models, scored = transform.published_models(manifest), transform.scored_tables(manifest)
+    manifest = manifest_of(shop.home)
+    models, scored = published_models(manifest), scored_tables(manifest)
     tables = {**models, **scored}
 
     @dg.asset(
@@ -33,7 +36,7 @@ def publish_asset(shop: Shop) -> dg.AssetsDefinition:
         owners=[DATA_TEAM],
         kinds={"parquet", "duckdb"},
         description="One row per published generation: every table of the night, audited, made current in one step; BI reads only this.",
-        partitions_def=shop.partitions,
+        partitions_def=partitions_of(shop),
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def generation(context: dg.AssetExecutionContext, writer: WriterLock) -> dg.MaterializeResult:
@@ -56,7 +59,7 @@ def publish_asset(shop: Shop) -> dg.AssetsDefinition:
                 business_zone=clock.business_zone,
                 checks=[check for checks in passed.values() for check in checks],
                 config_hash=warehouse.project_hash(),
-                rulebook_json=rulebook.to_json(transform.rules_of(shop.home)),
+                rulebook_json=rulebook.to_json(rules_of(shop.home)),
                 docs=dictionary.describe(manifest, tables),
                 manifest_extra=_without_file(shop, as_of),
             )

@@ -1,6 +1,6 @@
-"""What every step of the flow shares: the shop being run, its nights, the writer's lock, and the progress a person reads.
+"""What every step of the flow shares: the nights of a run, the writer's lock, and the progress a person reads.
 
-Here lives what the environment decides (home, sources) and what a run holds (the lock); add here when two steps need the same thing.
+Here lives what a run holds (its nights, the lock); add here when two steps need the same thing.
 Must not hold a step: each step has its own file beside this one.
 """
 
@@ -10,7 +10,6 @@ import os
 import sys
 import threading
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,9 @@ from pydantic import PrivateAttr
 
 from userops_pipeline.ground import warrant
 from userops_pipeline.ground.home import Home, UserOpsError
-from userops_pipeline.intake.binding import bind
 from userops_pipeline.intake.landing import nights_between
 from userops_pipeline.intake.nights import config_hash, conformed_nights
-from userops_pipeline.intake.source import Source, load_source
+from userops_pipeline.intake.shop import Shop
 from userops_pipeline.publish.pictures import Picture
 
 DATA_TEAM = "team:data"
@@ -54,55 +52,28 @@ def import_ahead() -> None:
     threading.Thread(target=import_all, name="import ahead", daemon=True).start()
 
 
-@dataclass(frozen=True)
-class Shop:
-    """The shop a code location runs: where its data live and where they come from."""
+def partitions_of(shop: Shop) -> dg.DailyPartitionsDefinition:
+    """One partition per night, in the business zone; an archive ends with its last night."""
+    ends = [source.last_night for source in shop.sources]
+    end = None if None in ends else max(end for end in ends if end is not None) + timedelta(days=1)
+    return dg.DailyPartitionsDefinition(
+        start_date=shop.first_night.isoformat(),
+        end_date=end.isoformat() if end else None,
+        timezone=os.environ.get("USEROPS_SCHEDULE_ZONE") or shop.sources[0].business_zone,
+    )
 
-    home: Home
-    sources: tuple[Source, ...]
 
-    @classmethod
-    def from_environment(cls) -> "Shop":
-        """`USEROPS_HOME` and `USEROPS_SOURCE` (names or folders, comma-separated; complete_journey where unset)."""
-        names = (os.environ.get("USEROPS_SOURCE") or "complete_journey").split(",")
-        return cls(Home.from_environment(), tuple(load_source(name.strip()) for name in names))
-
-    def check(self) -> None:
-        """All that can be told of the sources before a file of any of them is touched.
-
-        Raises:
-            UserOpsError: a folder of files does not exist, or a mapping does not fit its files and the contract.
-        """
-        for source in self.sources:
-            source.drops()
-            bind(source)
-
-    @property
-    def first_night(self) -> date:
-        return min(source.first_night for source in self.sources)
-
-    @property
-    def partitions(self) -> dg.DailyPartitionsDefinition:
-        """One partition per night, in the business zone; an archive ends with its last night."""
-        ends = [source.last_night for source in self.sources]
-        end = None if None in ends else max(end for end in ends if end is not None) + timedelta(days=1)
-        return dg.DailyPartitionsDefinition(
-            start_date=self.first_night.isoformat(),
-            end_date=end.isoformat() if end else None,
-            timezone=os.environ.get("USEROPS_SCHEDULE_ZONE") or self.sources[0].business_zone,
-        )
-
-    def nights(self, context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[date]:
-        """The nights a run is for: its partition range, and every earlier night the lake lacks or holds by another mapping, contract or archive."""
-        first, last = partition_range(context, self.home)
-        known = {(night.source, night.night, night.config_hash) for night in conformed_nights(self.home)}
-        wanted = [(source.name, config_hash(self.home, source)) for source in self.sources]
-        missing = [
-            night
-            for night in nights_between(self.first_night, first - timedelta(days=1))
-            if any((name, night, config) not in known for name, config in wanted)
-        ]
-        return [*missing, *nights_between(first, last)]
+def nights_of(shop: Shop, context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[date]:
+    """The nights a run is for: its partition range, and every earlier night the lake lacks or holds by another mapping, contract or archive."""
+    first, last = partition_range(context, shop.home)
+    known = {(night.source, night.night, night.config_hash) for night in conformed_nights(shop.home)}
+    wanted = [(source.name, config_hash(shop.home, source)) for source in shop.sources]
+    missing = [
+        night
+        for night in nights_between(shop.first_night, first - timedelta(days=1))
+        if any((name, night, config) not in known for name, config in wanted)
+    ]
+    return [*missing, *nights_between(first, last)]
 
 
 def shown(picture: Picture) -> dg.MarkdownMetadataValue:

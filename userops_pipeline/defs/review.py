@@ -9,7 +9,8 @@ import time
 import dagster as dg
 
 from userops_pipeline.defs.publish import GENERATION
-from userops_pipeline.defs.resources import DATA_TEAM, Shop, partition_range, shown
+from userops_pipeline.defs.resources import DATA_TEAM, partition_range, partitions_of, shown
+from userops_pipeline.intake.shop import Shop
 from userops_pipeline.publish import review as room
 
 REVIEW = dg.AssetKey(["published", "review"])
@@ -25,7 +26,7 @@ def review_asset(shop: Shop) -> dg.AssetsDefinition:
         owners=[DATA_TEAM],
         kinds={"html"},
         description="One row per reviewed night: the published tables as one page of pictures and tables, in English and Chinese.",
-        partitions_def=shop.partitions,
+        partitions_def=partitions_of(shop),
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def review(context: dg.AssetExecutionContext) -> dg.MaterializeResult:

@@ -13,12 +13,15 @@ from typing import Any
 import dagster as dg
 
 from userops_pipeline.build import warehouse
+from userops_pipeline.build.declared import columns_of, meta_of, scored_tables
 from userops_pipeline.conclude import scored
 from userops_pipeline.defs import transform
-from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, partition_range, shown
+from userops_pipeline.defs.resources import DATA_TEAM, WriterLock, partition_range, shown
 from userops_pipeline.ground.faults import crash_point
 from userops_pipeline.ground.home import Home, write_json
+from userops_pipeline.intake.shop import Shop
 from userops_pipeline.publish import generations, pictures
+from userops_pipeline.rulebook.current import manifest_of
 
 
 def scored_key(name: str) -> dg.AssetKey:
@@ -28,8 +31,8 @@ def scored_key(name: str) -> dg.AssetKey:
 
 def score_assets(shop: Shop) -> dg.AssetsDefinition:
     """The scored tables as assets, out of one step."""
-    manifest = transform.manifest_of(shop.home)
-    declared = transform.scored_tables(manifest)
+    manifest = manifest_of(shop.home)
+    declared = scored_tables(manifest)
     reads = [node for node in manifest["nodes"].values() if (node["schema"], node["name"]) in scored.INPUTS]
 
     @dg.multi_asset(
@@ -43,8 +46,8 @@ def score_assets(shop: Shop) -> dg.AssetsDefinition:
         begun = time.perf_counter()
         _, as_of = partition_range(context, shop.home)
         warehouse.built_clock(shop.home, as_of)
-        rules = scoring.value_rules(transform.meta_of(declared[scored.USERS]))
-        tables = {name: transform.columns_of(node) for name, node in declared.items()}
+        rules = scoring.value_rules(meta_of(declared[scored.USERS]))
+        tables = {name: columns_of(node) for name, node in declared.items()}
         with warehouse.reading(shop.home) as connection:
             outcome = scoring.score(connection, rules, tables, as_of, context.log.info)
             drawn = _pictures(connection)
@@ -79,7 +82,7 @@ def _spec(name: str, node: Any, reads: list[dg.AssetKey]) -> dg.AssetSpec:
         deps=reads,
         description=node["description"],
         group_name="score",
-        owners=[f"team:{transform.meta_of(node).get('owner')}"] if transform.meta_of(node).get("owner") else [DATA_TEAM],
+        owners=[f"team:{meta_of(node).get('owner')}"] if meta_of(node).get("owner") else [DATA_TEAM],
         kinds={"python", "duckdb"},
         metadata={"dagster/column_schema": dg.TableSchema(columns=columns)},
     )

@@ -1,36 +1,32 @@
 """Build: one dbt build per run, in this process, shown in Dagster model by model and test by test.
 
-Here lives everything that knows dbt: its manifest (the one thing read when definitions load), its build, its results.
+Here lives how a build is shown: the manifest is the one thing read when definitions load; every leg, its results and their first cause.
 Add here when Dagster should show more of dbt; a table or a rule belongs into dbt_project.
 """
 
 import contextlib
 import json
-import os
-import re
 import time
 from collections.abc import Iterator, Mapping
 from datetime import date
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, dbt_assets
 from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
-from userops_pipeline import rulebook
-from userops_pipeline.build import engine, warehouse
+from userops_pipeline.build import dbt, engine, warehouse
+from userops_pipeline.build.declared import columns_of, leg_models, published_models
 from userops_pipeline.conclude import scored
-from userops_pipeline.defs.resources import DATA_TEAM, Shop, WriterLock, held, partition_range
+from userops_pipeline.defs.resources import DATA_TEAM, WriterLock, held, partition_range
 from userops_pipeline.deliver.destinations import registry
 from userops_pipeline.ground.faults import crash_point
-from userops_pipeline.ground.home import DBT_PROJECT_DIR, Home, UserOpsError, write_json
+from userops_pipeline.ground.home import Home, write_json
 from userops_pipeline.ground.leaks import without_values
+from userops_pipeline.intake.shop import Shop
 from userops_pipeline.publish import generations
+from userops_pipeline.rulebook.current import manifest_of, problems_of
 
-PUBLISHED_SCHEMAS = ("marts", "exports")
-NIGHTS = "window_from"  # where the window of a model of nights begins, as macros/engine/window.sql notes it
 GROUPS = {"staging": "build_staging", "intermediate": "build_intermediate", "marts": "build_marts", "exports": "build_exports"}
 
 
@@ -38,107 +34,6 @@ class BuildConfig(dg.Config):
     """`full_refresh`: rebuild every table from the lake, whatever the warehouse holds."""
 
     full_refresh: bool = False
-
-
-def _environment(home: Home) -> dict[str, str]:
-    return {
-        "USEROPS_WAREHOUSE": str(home.warehouse),
-        "USEROPS_SPARK": str(home.spark),
-        "DBT_TARGET": engine.engine(),
-        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-        "DBT_PROFILES_DIR": str(DBT_PROJECT_DIR),
-        "DBT_PROJECT_DIR": str(DBT_PROJECT_DIR),
-        "DBT_TARGET_PATH": str(home.dbt_target),
-        "DBT_LOG_PATH": str(home.dbt_target / "logs"),
-        "DBT_LOG_LEVEL": "none",
-        # dbt's log quotes the values that a model could not take; who needs it says so.
-        "DBT_LOG_LEVEL_FILE": os.environ.get("DBT_LOG_LEVEL_FILE") or "none",
-        "DBT_USE_COLORS": "false",
-        "DBT_VERSION_CHECK": "false",
-    }
-
-
-# What dbt and the engines under it need of the environment; all else could be printed by a text that dbt renders. Of DBT_ENV_SECRET_… dbt
-# itself sees to it that only its profile reads them.
-KEPT = re.compile(
-    r"PATH|HOME|USER|LOGNAME|LANG|LANGUAGE|TZ|TMPDIR|TEMP|TMP|PWD|VIRTUAL_ENV|(LC|LD|DYLD|XDG|PYTHON|PYTEST|COVERAGE|COV|OMP)_?\w*"
-    r"|(DBT|DAGSTER|JAVA|SPARK|PYSPARK|HADOOP)_\w+"
-    r"|USEROPS_(HOME|SOURCE|MEMORY|ENGINE|SPARK|NIGHTS_AT_ONCE|HOUR|SCHEDULE_ZONE|KILL_AT)"
-)
-
-
-@contextlib.contextmanager
-def _dbt_environment(home: Home) -> Iterator[None]:
-    """The environment as dbt sees it: its own settings and what every program needs, and none of the secrets."""
-    ours = _environment(home)
-    before = {name: os.environ.get(name) for name in {*os.environ, *ours} if name in ours or not KEPT.fullmatch(name)}
-    try:
-        for name in before.keys() - ours.keys():
-            os.environ.pop(name, None)
-        os.environ.update(ours)
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-def invoke(home: Home, arguments: list[str], callbacks: list[Any] | None = None) -> Any:
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.cli.main import dbtRunner  # seconds to import: only a run or a stale manifest needs it
-
-    home.dbt_target.mkdir(parents=True, exist_ok=True)
-    with _dbt_environment(home):
-        try:
-            return dbtRunner(callbacks=callbacks or []).invoke(arguments)
-        finally:
-            # Else dbt keeps the warehouse open, as sealed as it was for the build.
-            DuckDBConnectionManager.close_all_connections()
-
-
-def manifest_of(home: Home) -> dict[str, Any]:
-    """dbt's manifest of the project as it is now; parsed anew only when a model, macro or rule has changed.
-
-    Raises:
-        UserOpsError: the project cannot be parsed; the sentence is dbt's own.
-    """
-    stamp = home.dbt_target / "manifest.stamp.json"
-    manifest = home.dbt_target / "manifest.json"
-    project = warehouse.project_hash()
-    if not (manifest.is_file() and stamp.is_file() and json.loads(stamp.read_text(encoding="utf-8")) == project):
-        if problems := rulebook.check_yaml_files(DBT_PROJECT_DIR):
-            # Parsing is rendering: what must not be rendered is refused before.
-            raise UserOpsError(f"The rules are refused: {problems[0]} ({len(problems)} in all; `userops rules check` lists them).")
-        result = invoke(home, ["--quiet", "parse"])
-        remembered = home.dbt_target / "partial_parse.msgpack"
-        if not result.success and remembered.is_file():
-            # dbt trips over what it remembers when a description moves to another file; what it says without memory counts.
-            remembered.unlink()
-            result = invoke(home, ["--quiet", "parse"])
-        if not result.success:
-            raise UserOpsError(f"The dbt project cannot be parsed: {' '.join(str(result.exception).split())[:600]}")
-        write_json(stamp, project)
-    return _read_manifest(manifest, manifest.stat().st_mtime_ns)
-
-
-@cache
-def _read_manifest(path: Path, _: int) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def rules_of(home: Home) -> rulebook.Rulebook:
-    """The rulebook of the project as it is now."""
-    return rulebook.load(manifest_of(home))
-
-
-def problems_of(home: Home) -> list[rulebook.Problem]:
-    """Everything wrong with the rules, errors and warnings; the YAML itself is looked at first."""
-    problems = rulebook.check_yaml_files(DBT_PROJECT_DIR)
-    if problems:
-        return problems
-    return rulebook.with_lines(rulebook.check(rules_of(home), registry.names()), DBT_PROJECT_DIR)
 
 
 class Translator(DagsterDbtTranslator):
@@ -205,7 +100,7 @@ def _on_spark(home: Home, statements: list[str]) -> None:
     Raises:
         dg.Failure: Spark refused one; the sentence is its own.
     """
-    outcome = invoke(home, ["--quiet", "run-operation", "run_statements", "--args", json.dumps({"statements": statements})])
+    outcome = dbt.invoke(home, ["--quiet", "run-operation", "run_statements", "--args", json.dumps({"statements": statements})])
     if not outcome.success:
         said = [outcome.exception, *(result.message for result in (outcome.result.results if outcome.result else []))]
         reason = next(
@@ -213,34 +108,6 @@ def _on_spark(home: Home, statements: list[str]) -> None:
             "it gave no reason; with DBT_LOG_LEVEL_FILE=info dbt keeps a log in warehouse/dbt/logs of the home",
         )
         raise dg.Failure(f"Spark refused what the home told it: {' '.join(reason.split())[:600]}")
-
-
-def published_models(manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The models that a generation holds, by name."""
-    return {
-        node["name"]: node
-        for node in sorted(manifest["nodes"].values(), key=lambda node: node["name"])
-        if node["resource_type"] == "model" and node["schema"] in PUBLISHED_SCHEMAS
-    }
-
-
-def scored_tables(manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The tables that the step `score` writes, as dbt's YAML declares them, by name."""
-    return {
-        node["name"]: node
-        for node in sorted(manifest["sources"].values(), key=lambda node: node["name"])
-        if node["schema"] in PUBLISHED_SCHEMAS
-    }
-
-
-def meta_of(node: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`config.meta` of a node."""
-    return node.get("config", {}).get("meta") or node.get("meta") or {}
-
-
-def columns_of(node: Mapping[str, Any]) -> engine.Columns:
-    """The declared columns of a table with their types."""
-    return {column: declared["data_type"] for column, declared in node["columns"].items()}
 
 
 def _handed_over(manifest: Mapping[str, Any]) -> dict[tuple[str, str], engine.Columns]:
@@ -251,7 +118,7 @@ def _handed_over(manifest: Mapping[str, Any]) -> dict[tuple[str, str], engine.Co
 
 
 def _refuse_wrong_rules(home: Home, context: dg.AssetExecutionContext) -> None:
-    problems = problems_of(home)
+    problems = problems_of(home, registry.names())
     for problem in problems:
         (context.log.debug if problem.is_warning else context.log.error)(str(problem))
     errors = [problem for problem in problems if not problem.is_warning]
@@ -261,21 +128,6 @@ def _refuse_wrong_rules(home: Home, context: dg.AssetExecutionContext) -> None:
 
 def _has_failed(result: Any) -> bool:
     return str(result.status) in ("error", "fail")
-
-
-def leg_models(nodes: Mapping[str, Mapping[str, Any]], *, is_first: bool) -> list[str]:
-    """The models of a leg before the last: those that keep rows of nights from build to build, and what they are made of.
-
-    What keeps rows of facts is made once, by the first leg. All else waits for the last one, which makes every model.
-    """
-    starts = {name: meta_of(node).get("window_start") for name, node in nodes.items() if node["resource_type"] == "model"}
-    wanted, waiting = set(), [name for name, start in starts.items() if start == NIGHTS]
-    while waiting:
-        name = waiting.pop()
-        if name not in wanted and (is_first or starts[name] in (NIGHTS, None)):
-            wanted.add(name)
-            waiting += [parent for parent in nodes[name]["depends_on"]["nodes"] if parent in starts]
-    return sorted(nodes[name]["name"] for name in wanted)
 
 
 def _leg(home: Home, context: dg.AssetExecutionContext, leg: warehouse.Clock, command: list[str]) -> list[Any]:
@@ -302,7 +154,7 @@ def _run_dbt(home: Home, context: dg.AssetExecutionContext, command: list[str]) 
 
     # The manifest on disk is the one `parse` wrote; writing it and all results again costs seconds.
     with warehouse.sealed(home) if engine.engine() == "duckdb" else contextlib.nullcontext():
-        outcome = invoke(home, ["--quiet", "--no-write-json", *command], [on_event])
+        outcome = dbt.invoke(home, ["--quiet", "--no-write-json", *command], [on_event])
     if outcome.result is None:
         raise dg.Failure(f"dbt could not start its {command[0]}: {' '.join(str(outcome.exception).split())[:600]}")
     results = list(outcome.result.results)

@@ -6,7 +6,9 @@ Must not hold a word of any subject.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+Language = Literal["en", "zh"]
 
 
 class Words(NamedTuple):

@@ -26,7 +26,6 @@ from userops_pipeline.oncall.alerts import plain
 from userops_pipeline.oncall.runs import Calendar, Outcome, Run, calendar_of, fresh_by, is_made_good, mends, now, remember, runs
 from userops_pipeline.publish import generations
 from userops_pipeline.publish.generation_files import GenerationError
-from userops_pipeline.rulebook import RuleError
 
 STALE = "stale"
 BEFORE = "before its first step"
@@ -180,7 +179,7 @@ def stale(home: Home, calendar: Calendar | None) -> str | None:
 
 def of_exception(error: BaseException) -> str:
     """Why, in one sentence: our own as they are, others by class and place, without what may be a row's value."""
-    if isinstance(error, UserOpsError | RuleError):
+    if isinstance(error, UserOpsError):
         return str(error)
     if isinstance(error, Stopped | KeyboardInterrupt):
         return "It was asked to stop. Run the night again."

@@ -9,18 +9,17 @@ from __future__ import annotations
 import difflib
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-Language = Literal["en", "zh"]
+from userops_pipeline.ground.home import UserOpsError
 
 
 class Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class RuleError(ValueError):
+class RuleError(UserOpsError):
     """A rule, a rulebook or a question that cannot be used; the message is a sentence for a person."""
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from userops_pipeline.ground import reasons
+from userops_pipeline.ground.words import Language
 from userops_pipeline.rulebook.answers import Explanation, ListSeen, StepSeen, Worth
-from userops_pipeline.rulebook.problem import Language
 from userops_pipeline.rulebook.speech import Speaker
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from sqlglot import exp
 
+from userops_pipeline.ground.words import Language
 from userops_pipeline.rulebook.condition import parse
-from userops_pipeline.rulebook.problem import Language
 
 COMPARED: dict[type[exp.Expr], tuple[str, str]] = {
     exp.EQ: ("is {}", "为 {}"),

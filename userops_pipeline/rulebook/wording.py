@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from userops_pipeline.rulebook.problem import Clause, Language, Problem
+from userops_pipeline.ground.words import Language
+from userops_pipeline.rulebook.problem import Clause, Problem
 
 Said = tuple[str, Mapping[str, str]]
 """A clause before it is said: its code, and the facts that fill it in."""
