@@ -21,6 +21,7 @@ from userops_pipeline.rulebook.kinds.lists import ContactList, Segment, Tag
 from userops_pipeline.rulebook.kinds.settings import SETTINGS
 from userops_pipeline.rulebook.places import PLACES
 from userops_pipeline.rulebook.problem import nearest
+from userops_pipeline.rulebook.spelling import Project, misspelt
 from userops_pipeline.rulebook.vocabulary import KEYS
 from userops_pipeline.rulebook.wording import said
 
@@ -233,6 +234,21 @@ MISTAKES = [
         ("it belongs under 'config: meta:'",),
         "config: {meta: {label: 新用户, family",
     ),
+    Mistake(
+        "a Chinese key too high",
+        TAGS,
+        'data_type: boolean\n        条件: "order_count = 1"\n',
+        ("write 'when' under 'config: meta:'",),
+        "data_type: boolean\n",
+        mark="条件",
+    ),
+    Mistake(
+        "a key too low",
+        TAGS,
+        "owner: user_operations, data_type: boolean, when",
+        ("'data_type' stands too deep; it belongs beside 'config'",),
+        "owner: user_operations, when",
+    ),
     Mistake("a name of no table", TAGS, "- name: user_tag\n", ("name of no table", "did you mean 'user_tags'?"), "- name: user_tags\n"),
     Mistake("a mapping for a list", STAGES, "stages: {name: loyal}\n        was:\n", ("'stages' must be a list",), "stages:\n"),
     # 5. rules where nobody looks for them
@@ -410,3 +426,43 @@ def test_a_text_for_people_may_hold_any_sign(project: Path, text: str) -> None:
         encoding="utf-8",
     )
     assert [str(problem) for problem in check_yaml_files(project)] == []
+
+
+# What only dbt or a vocabulary of the rulebook judges: contents of unit tests, arguments, and mappings by a word of theirs.
+JUDGED_ELSEWHERE = {"macros", "rows", "arguments", "type_params", "fields", "defaults", "time_spine", "non_additive_dimension"}
+JUDGED_ELSEWHERE |= {"weights", "content_points", "referral_points", "core", "service", "after_days", "thresholds"}
+
+
+def keys_of_file(node: yaml.Node, way: tuple[str, ...] = (), table: str = "") -> Iterator[tuple[tuple[str, ...], str, yaml.ScalarNode]]:
+    """Every key of a tree with the keys on the way to it, and the table it is said of."""
+    if isinstance(node, yaml.MappingNode):
+        named = {str(key.value): str(value.value) for key, value in node.value}
+        table = named.get("name", "") if way in (("models",), ("sources", "tables")) else table
+        for key, value in node.value:
+            yield way, table, key
+            if str(key.value) not in JUDGED_ELSEWHERE:
+                yield from keys_of_file(value, (*way, str(key.value)), table)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from keys_of_file(item, way, table)
+
+
+def test_each_key_of_our_files_is_told_with_its_line_when_it_is_misspelt() -> None:
+    ours = Project(None, {}, {"holds": ("expression", "where"), "unique_together": ("columns", "recomputed_by")})
+    seen: set[tuple[object, ...]] = set()
+    silent = []
+    for path in sorted((DBT_PROJECT_DIR / "models").rglob("*.yml")):
+        tree = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        assert tree is not None
+        for way, table, key in keys_of_file(tree):
+            ruled = table if ("meta" in way and "columns" not in way) or table in ("user_tags", "user_segments") else ""
+            if (way, key.value, ruled) in seen:
+                continue
+            seen.add((way, key.value, ruled))
+            meant, key.value = str(key.value), f"{key.value[:-1]}x{key.value[-1]}"
+            told = [each for each in misspelt(tree, path.name, ours) if each.line == key.start_mark.line + 1]
+            if not any(f"'{key.value}'" in each.sentence and f"did you mean '{meant}'?" in each.sentence for each in told):
+                silent.append((*way, key.value, list(map(str, told))))
+            key.value = meant
+    assert len(seen) > 500
+    assert silent == []

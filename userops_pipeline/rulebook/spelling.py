@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import yaml
 
@@ -61,9 +61,12 @@ class _At:
     name: str = "file"
     table: str = ""
     path: tuple[str, ...] = ()
+    above: tuple[tuple[str, Keys], ...] = ()
+    """The mappings on the way, the nearest first, each with the key that led on."""
 
-    def into(self, key: str, **changes: str) -> _At:
-        return _At(self.file, self.project, changes.get("name", self.name), changes.get("table", self.table), (*self.path, key))
+    def into(self, key: str, holder: Keys | None = None, **changes: str) -> _At:
+        above = ((key, holder), *self.above) if holder else self.above
+        return replace(self, path=(*self.path, key), above=above, **changes)
 
     def problem(self, node: yaml.Node, clauses: list[Said], *, line: int | None = None) -> Problem:
         return problem(self.file, self.name, clauses, line or node.start_mark.line + 1)
@@ -187,7 +190,7 @@ def _keys(node: yaml.Node, shape: Keys, at: _At) -> Iterator[Problem]:
             continue
         name = str(key.value)
         if name in shape.known:
-            yield from _walk(value, shape.known[name], at.into(name))
+            yield from _walk(value, shape.known[name], at.into(name, shape))
         elif shape.others is not None and not _is_broken(name, value, shape):
             yield from _walk(value, shape.others, at.into(name))
         elif not (shape.bare is not None and "." in name):  # a test of a package
@@ -220,36 +223,39 @@ def _unknown(key: str, value: yaml.Node, shape: Keys, before: str, at: _At, hold
     if sign := next(foreign_signs(key), None):
         meant = nearest(plain(key), shape.known, KEYS) or plain(key).strip()
         return [("sign_in_key", {"key": shown, "sign": sign.shown, "name": sign.name, "meant": meant})]
-    # A word that stands for several keys means one that is not there yet.
     left = [name for name in shape.known if name not in _key_names(holder)] or list(shape.known)
-    meant = nearest(key, left, KEYS) or nearest(key, shape.known, KEYS)
-    if meant and not key.isascii():
-        alike = [name for name in left if key in KEYS.get(name, ())] or [meant]
+    if slip := nearest(key, left) or nearest(key, shape.known):
+        return [("unknown_key", {"key": shown}), *hint(key, slip)]
+    # A word may stand for several keys.
+    if (alike := [name for name in left if key.lower() in KEYS.get(name, ())]) and not key.isascii():
         return [("foreign_key", {"key": shown, "meant": BOTH.join(("' or '".join(alike), "' 或 '".join(alike)))})]
-    is_exact_word = meant and any(key.lower() == word for word in KEYS.get(meant, ()))
-    if meant and not is_exact_word:
-        return [("unknown_key", {"key": shown}), *hint(key, meant)]
     if under := _under(key, shape):
-        return [("belongs", {"key": shown, "where": under})]
-    if meant:
-        return [("unknown_key", {"key": shown}), *hint(key, meant)]
+        meant, where = under
+        return [("belongs" if meant == key else "foreign_below", {"key": shown, "meant": meant, "where": where})]
+    if meant := nearest(key, left, KEYS) or nearest(key, shape.known, KEYS):
+        if key.isascii():
+            return [("unknown_key", {"key": shown}), *hint(key, meant)]
+        return [("foreign_key", {"key": shown, "meant": meant})]
+    if beside := next((beside for beside, keys in at.above if key in keys.known), ""):
+        return [("too_low", {"key": shown, "beside": beside})]
     if elsewhere := _stands(key, at):
         return [("misplaced_key", {"key": shown, "here": _here(at), "where": elsewhere})]
     known = list(shape.known)
     return [("unknown_key", {"key": shown}), *hint(key, "", known if len(known) <= LISTED else ())]
 
 
-def _under(key: str, shape: Keys) -> str:
-    """The keys below which a key, or the English one of a Chinese word, may stand here."""
+def _under(key: str, shape: Keys) -> tuple[str, str] | None:
+    """The key below here that is meant by a key, or by a Chinese word for one, and the keys that lead to it."""
     waiting: list[tuple[str, Keys]] = [("", shape)]
     while waiting:
         path, keys = waiting.pop(0)
         for name, inner in keys.known.items():
             if name in ("config", "meta") and isinstance(inner, Keys):
-                if key in inner.known:
-                    return f"{path}{name}:"
+                meant = key if key in inner.known else next((each for each in inner.known if key in KEYS.get(each, ())), "")
+                if meant:
+                    return meant, f"{path}{name}:"
                 waiting.append((f"{path}{name}: ", inner))
-    return ""
+    return None
 
 
 def _stands(key: str, at: _At) -> str:
@@ -270,14 +276,12 @@ def _lost(item: yaml.MappingNode, shape: Entries, at: _At) -> Iterator[Problem]:
     config = expected.known.get("config")
     known_meta = config.known.get("meta") if isinstance(config, Keys) else None
     allowed = set(known_meta.known) if isinstance(known_meta, Keys) else set()
-    strange = (mine - set(expected.known) - allowed) | (meta - allowed)
     homes = homes_of(mine | meta)
-    if at.path[-2:-1] != ("models",) and not strange & set().union(*(home.keys for home in homes)):
-        return
     if at.path[-2:-1] == ("models",):
         yield from _no_table(item, mine, homes, at)
         return
-    if homes and not _is_here(homes, at):
+    strange = (mine - set(expected.known) - allowed) | (meta - allowed)
+    if any(strange & home.keys for home in homes) and not _is_here(homes, at):
         yield at.problem(item, [_misplaced(homes, at)])
 
 

@@ -52,6 +52,11 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "这里没有 '{key}' 这个键；键用英文，请写 '{meant}'",
     ),
     "belongs": ("the key '{key}' does not belong here; it belongs under '{where}'", "'{key}' 不该写在这里；它应写在 '{where}' 之下"),
+    "foreign_below": (
+        "the key '{key}' is not known here; keys are English: write '{meant}' under '{where}'",
+        "这里没有 '{key}' 这个键；键用英文，请在 '{where}' 之下写 '{meant}'",
+    ),
+    "too_low": ("'{key}' stands too deep; it belongs beside '{beside}'", "'{key}' 缩进太深；它应与 '{beside}' 并列"),
     "misplaced": (
         "looks like a {kind}, but nobody reads one {here}; move it to {where}",
         "看起来是{kind}，但{here}没有谁会读它；请移到{where}",
