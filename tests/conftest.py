@@ -7,12 +7,20 @@ Must not hold a fixture: what tests share lives in their own folder.
 from __future__ import annotations
 
 import signal
+import sys
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
 REAL_DATA = "test_flow_published_numbers.py"  # has homes of its own
+
+
+def pytest_configure() -> None:
+    """Where Spark is installed too, Great Expectations imports it, and it ends any process whose main module has no file, as xdist's have none."""
+    main = sys.modules["__main__"]
+    if not hasattr(main, "__file__"):
+        main.__file__ = __file__
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
