@@ -72,7 +72,7 @@ def _materialize(night: str, *keys: str) -> int:
     from userops_pipeline import cli
     from userops_pipeline.definitions import build_definitions
 
-    definitions = build_definitions(cli._shop(None))
+    definitions = build_definitions(cli.shop_of(None))
     with dg.DagsterInstance.get() as instance:
         result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
             instance=instance,

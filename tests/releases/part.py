@@ -31,7 +31,7 @@ def main() -> None:
     asked.add_argument("--from-scratch", action="store_true")
     said = asked.parse_args()
     os.environ["USEROPS_ENGINE"] = "duckdb"
-    shop = cli._shop(None)
+    shop = cli.shop_of(None)
     if said.part == "unit-tests":
         write_json(shop.home.root / "unit_tests.json", list(whole_builds.unit_tests(shop.home)))
         return
