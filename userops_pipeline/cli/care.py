@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from userops_pipeline.cli.command import NIGHT, err, main, out, shop_of, show_table, source_option, speaks_plainly
-from userops_pipeline.ground.home import PROJECT_DIR, Home, UserOpsError
+from userops_pipeline.ground.home import WORKSPACE, Home, UserOpsError
 
 
 @main.group()
@@ -164,4 +164,4 @@ def ui(port: int, host: str, source: str | None) -> None:
     shop_of(source)
     from userops_pipeline.defs.ui import serve
 
-    serve(PROJECT_DIR / "workspace.yaml", host=host, port=port)
+    serve(WORKSPACE, host=host, port=port)

@@ -25,7 +25,7 @@ from userops_pipeline.defs.land import landing_key
 from userops_pipeline.defs.publish import GENERATION
 from userops_pipeline.defs.resources import FIRST_NIGHT_TAG, HELD, partitions_of
 from userops_pipeline.ground import warrant
-from userops_pipeline.ground.home import PROJECT_DIR, UserOpsError
+from userops_pipeline.ground.home import WORKSPACE, UserOpsError
 from userops_pipeline.intake.gate import expectations
 from userops_pipeline.intake.shop import Shop
 from userops_pipeline.oncall.alerts import plain
@@ -187,7 +187,7 @@ def run_nights(
 
 def _as_of_the_ui(instance: dg.DagsterInstance) -> None:
     """Let runs of this instance belong to the location that the UI serves: what belongs to none is in no timeline and no sensor's sight."""
-    [location] = location_origins_from_yaml_paths([str(PROJECT_DIR / "workspace.yaml")])
+    [location] = location_origins_from_yaml_paths([str(WORKSPACE)])
     origin = RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME).get_job_origin(NIGHTLY)
     instance.create_run_for_job = partial(instance.create_run_for_job, remote_job_origin=origin)  # pyright: ignore[reportAttributeAccessIssue]
 

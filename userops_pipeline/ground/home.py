@@ -24,9 +24,13 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-PROJECT_DIR = Path(__file__).resolve().parents[2]
-PACKAGE_DIR = PROJECT_DIR / "userops_pipeline"
-DBT_PROJECT_DIR = PROJECT_DIR / "dbt_project"
+PACKAGE_DIR = Path(__file__).resolve().parents[1]
+# A checkout has what the product reads beside the package, an installed wheel inside it (setup.py puts it there).
+IS_CHECKOUT = (PACKAGE_DIR.parent / "pyproject.toml").is_file()
+SHIPPED_DIR = PACKAGE_DIR.parent if IS_CHECKOUT else PACKAGE_DIR
+DBT_PROJECT_DIR, WORKSPACE = SHIPPED_DIR / "dbt_project", SHIPPED_DIR / "workspace.yaml"
+# Where relative places of data are looked for: a checkout's data lie in it, an installed engine's where it is called.
+PROJECT_DIR = PACKAGE_DIR.parent if IS_CHECKOUT else Path.cwd()
 
 
 # Bits beside the owner's on a published file, by what USEROPS_SHARE_PUBLISHED says.

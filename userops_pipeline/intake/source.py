@@ -23,9 +23,9 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from userops_pipeline.ground import contract
-from userops_pipeline.ground.home import PROJECT_DIR, UserOpsError
+from userops_pipeline.ground.home import PACKAGE_DIR, PROJECT_DIR, SHIPPED_DIR, UserOpsError
 
-SOURCES_DIR = PROJECT_DIR / "userops_pipeline" / "sources"
+SOURCES_DIR = PACKAGE_DIR / "sources"
 PLAIN_NAME = re.compile(r"[\w][\w.\- ]*")
 # Names of what a sender is still writing, or has put aside: nothing of a shop's is in them, or it is there twice.
 UNFINISHED = re.compile(
@@ -90,7 +90,8 @@ class Root(BaseModel):
         if self.env and os.environ.get(self.env):
             return Path(os.environ[self.env])
         if self.path:
-            return PROJECT_DIR / self.path
+            ours = SHIPPED_DIR / self.path  # the sample's files come with the engine
+            return ours if ours.exists() and not (PROJECT_DIR / self.path).exists() else PROJECT_DIR / self.path
         raise UserOpsError(f"The folder of the source's files is not known; set the environment variable {self.env}.")
 
 

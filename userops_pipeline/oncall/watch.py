@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
-from userops_pipeline.ground.home import PROJECT_DIR, Home, UserOpsError
+from userops_pipeline.ground.home import PACKAGE_DIR, Home, UserOpsError
 from userops_pipeline.oncall import alerts
 from userops_pipeline.oncall.alerts import plain
 from userops_pipeline.oncall.runs import Calendar, Outcome, Run, calendar_of, fresh_by, is_made_good, mends, now, remember, runs
@@ -183,8 +183,8 @@ def of_exception(error: BaseException) -> str:
         return str(error)
     if isinstance(error, Stopped | KeyboardInterrupt):
         return "It was asked to stop. Run the night again."
-    ours = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(str(PROJECT_DIR))]
-    place = f" at {Path(ours[-1].filename).relative_to(PROJECT_DIR)}:{ours[-1].lineno}" if ours else ""
+    ours = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(str(PACKAGE_DIR))]
+    place = f" at {Path(ours[-1].filename).relative_to(PACKAGE_DIR.parent)}:{ours[-1].lineno}" if ours else ""
     return f"{type(error).__name__}{place}: {plain(str(error))}"
 
 
