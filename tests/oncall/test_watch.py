@@ -302,7 +302,7 @@ def test_whatever_ends_a_run_before_its_first_step_is_told_without_a_value(home:
     refused, broken = log(home)
     assert refused.startswith("failed (shop): night 2026-03-16 (run ")
     assert "before its first step: The home 'shop' is being written by run 1234" in refused
-    assert "before its first step: RuntimeError at tests/oncall/test_watch.py:" in broken
+    assert "before its first step: RuntimeError at userops_pipeline/oncall/watch.py:" in broken
     assert not any(word in broken for word in ("Ann", "ann@", "1234567"))
     assert [(found.outcome, found.last) for found in runs.runs(home)] == [("failed", NIGHT), ("failed", None)]
     assert conclude(home, run("good", home=home, started_at=datetime(2026, 3, 17, tzinfo=UTC), ended_at=datetime.now(UTC))) == ["log"]
