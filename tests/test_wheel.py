@@ -12,6 +12,7 @@ import sys
 import sysconfig
 import venv
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -49,35 +50,51 @@ def test_the_wheel_has_every_file_that_the_product_reads(wheel: Path) -> None:
         assert {place for place in wanted if inside + place not in held} == set()
 
 
-def test_an_installed_engine_runs_a_night_in_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class Installed:
+    """The engine where there is no checkout, and an empty folder to call it in."""
+
+    packages: Path
+    python: Path
+    folder: Path
+
+    def run(self, *arguments: str) -> str:
+        left_out = ("USEROPS_", "DAGSTER_", "DBT_", "PYTHONPATH")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
+        command = [self.python, "-m", "userops_pipeline.cli", *arguments]
+        before = self.files()
+        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+        said = done.stdout + done.stderr
+        assert done.returncode == 0, said[-3000:]
+        assert [name for name in BROUGHT if str(PROJECT_DIR / name) in said] == []
+        assert self.files() == before, "nothing is written into the package"
+        assert [path.name for path in self.folder.iterdir()] == ["data"]
+        return said
+
+    def files(self) -> set[Path]:
+        return {path for path in self.packages.rglob("*") if "__pycache__" not in path.parts}
+
+
+@pytest.fixture
+def installed(wheel: Path, tmp_path: Path) -> Installed:
     venv.create(tmp_path / "venv", with_pip=False)
-    installed = Path(sysconfig.get_path("purelib", vars={"base": str(tmp_path / "venv"), "platbase": str(tmp_path / "venv")}))
+    places = {"base": str(tmp_path / "venv"), "platbase": str(tmp_path / "venv")}
+    packages = Path(sysconfig.get_path("purelib", vars=places))
     with zipfile.ZipFile(wheel) as opened:
-        opened.extractall(installed)
+        opened.extractall(packages)
     # What it depends on is what these tests run with; the engine itself is found here first.
-    (installed / "dependencies.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
-    before = set(installed.rglob("*"))
-    shop = tmp_path / "empty"
-    shop.mkdir()
-    left_out = ("USEROPS_", "DAGSTER_", "DBT_", "PYTHONPATH")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
-    command = [
-        tmp_path / "venv" / "bin" / "python",
-        "-m",
-        "userops_pipeline.cli",
-        "nightly",
-        "--source",
-        "sample_shop",
-        "--date",
-        "2026-03-01",
-    ]
-    done = subprocess.run(command, cwd=shop, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    for name in BROUGHT:
-        assert str(PROJECT_DIR / name) not in done.stdout + done.stderr
-    with duckdb.connect(str(shop / "data" / "published" / "userops.duckdb"), read_only=True) as published:
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    return Installed(packages, tmp_path / "venv" / "bin" / "python", folder)
+
+
+def test_an_installed_engine_knows_its_rules_and_sources_in_an_empty_folder(installed: Installed) -> None:
+    assert "the rules are sound" in installed.run("rules", "check", "--source", "sample_shop")
+
+
+@pytest.mark.soak
+def test_an_installed_engine_runs_a_night_in_an_empty_folder(installed: Installed) -> None:
+    installed.run("nightly", "--source", "sample_shop", "--date", "2026-03-01")
+    with duckdb.connect(str(installed.folder / "data" / "published" / "userops.duckdb"), read_only=True) as published:
         assert published.execute("select count(*) > 0 from user_profile").fetchall() == [(True,)]
-    assert sorted(path.name for path in shop.iterdir()) == ["data"]
-    assert {path for path in installed.rglob("*") if path.suffix != ".pyc" and "__pycache__" not in path.parts} == before, (
-        "nothing is written there"
-    )

@@ -105,18 +105,6 @@ def found(shop: Shop, drifts: dict[tuple[str, str], str], night: date, clean: Co
     return {drift: [line for line in said if f"{table}." in line.replace(" order_items.", " ")] for table, drift in drifts}
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    with shop_of(tmp_path_factory.mktemp("drifts"), users=1_500, days=70, seed=5) as built:
-        yield built
-
-
-def test_a_file_cut_short_and_one_that_came_twice_are_told(shop: Shop) -> None:
-    said = found(shop, ROUNDS[0], shop.last, clean=Counter())
-    assert any(line.startswith("warning events.volume_does_not_leap") for line in said["half a file"])
-    assert any(line.startswith("warning orders.copies_are_few") for line in said["doubled file"])
-
-
 @pytest.mark.soak
 def test_every_drift_is_held_or_told_and_clean_nights_are_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Ten nights with each of twelve drifts; a hundred clean nights of every table and column."""
