@@ -32,6 +32,12 @@ def test_rules_can_be_checked_listed_and_previewed(shop: FlowShop, clean: Path) 
         clean, "select count(*) filter (order_count >= 2 and coupon_lover), count(*) from user_profile join user_tags using (user_id)"
     )
     assert f"{wanted} of {everyone} users" in said
+    named = shop.run(clean, "rules", "preview", "order_count >= 2 and coupon_lover", "--ids", 3).said.splitlines()[-3:]
+    assert [(user.strip(),) for user in named] == ask(
+        clean, "select user_id from user_profile join user_tags using (user_id) where order_count >= 2 and coupon_lover order by 1 limit 3"
+    )
+    assert {line.split()[0] for line in shop.run(clean, "rules", "list", "TAG", "coupon", COLUMNS="400").said.splitlines()[::2]} == {"tag"}
+    assert "No rule has all" in shop.run(clean, "rules", "list", "nothing at all").said
     for condition, words in (
         ("no_such_column > 1", "no_such_column"),
         ("order_count >", ""),

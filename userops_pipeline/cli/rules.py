@@ -49,31 +49,42 @@ def rules_check(source: str | None, language: Language) -> None:
 
 
 @rules.command("list")
+@click.argument("words", nargs=-1)
 @speaks_plainly
-def rules_list() -> None:
-    """Every rule with its kind, label and condition."""
+def rules_list(words: tuple[str, ...]) -> None:
+    """Every rule with its kind, label and condition; with WORDS, those that have all of them in kind, name, label, file or condition."""
     from userops_pipeline.rulebook import list_rules
     from userops_pipeline.rulebook.current import rules_of
 
-    for row in list_rules(rules_of(Home.from_environment())):
+    found = [
+        row
+        for row in list_rules(rules_of(Home.from_environment()))
+        if all(word.lower() in f"{row.kind} {row.name} {row.label} {row.file} {row.rule}".lower() for word in words)
+    ]
+    if not found:
+        out.print("No rule has all of these words.")
+    for row in found:
         out.print(f"[dim]{row.kind:8}[/]{row.name}  {row.label}  [dim]{row.file}[/]", soft_wrap=True)
         out.print(f"        {row.rule}", soft_wrap=True, markup=False)
 
 
 @rules.command("preview")
 @click.argument("condition")
+@click.option("--ids", type=click.IntRange(0), default=0, metavar="N", help="Name the first N users too.")
 @speaks_plainly
-def rules_preview(condition: str) -> None:
+def rules_preview(condition: str, ids: int) -> None:
     """How many users a condition would take, by stage, in the published tables."""
     from userops_pipeline.rulebook import preview
     from userops_pipeline.rulebook.current import rules_of
 
     home = Home.from_environment()
     published(home)
-    found = preview(condition, rules_of(home), home.published / "userops.duckdb")
+    found = preview(condition, rules_of(home), home.published / "userops.duckdb", ids=ids)
     out.print(f"{found.users:,} of {found.everyone:,} users ({found.share:.1%})\n")
     show_table(
         "By stage",
         ["stage", "阶段", "users", "share of the stage"],
         [(stage.stage, stage.label, f"{stage.users:,}", f"{stage.share:.1%}") for stage in found.stages],
     )
+    for user in found.user_ids:
+        out.print(user, markup=False, soft_wrap=True)
