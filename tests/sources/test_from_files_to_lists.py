@@ -32,6 +32,7 @@ HERE = Path(__file__).parent
 WITH_PROJECT = """
 import sys
 from pathlib import Path
+__file__ = sys.argv[0]  # where Spark is installed too, it ends a process whose main module has no file (see tests/conftest.py)
 from userops_pipeline.build import dbt, warehouse
 from userops_pipeline.ground import home
 from userops_pipeline.rulebook import current
