@@ -41,11 +41,23 @@ def semantic_manifest(parsed: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The SQL of every model as DuckDB would run it, by name; nothing is run."""
+def compilation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of what `dbt compile` writes: every model and every test that is a file of its own; nothing is run."""
     target = tmp_path_factory.mktemp("compiled")
-    run_dbt(target / "userops.duckdb", "compile", "--select", "resource_type:model", target=target)
-    return _models_in(target)
+    run_dbt(target / "userops.duckdb", "compile", "--select", "resource_type:model", "test_type:singular", target=target)
+    return target
+
+
+@pytest.fixture(scope="session")
+def compiled(compilation: Path) -> dict[str, str]:
+    """The SQL of every model as DuckDB would run it, by name."""
+    return _models_in(compilation)
+
+
+@pytest.fixture(scope="session")
+def compiled_tests(compilation: Path) -> dict[str, str]:
+    """The SQL of every test that is a file of its own, by name."""
+    return {path.stem: path.read_text(encoding="utf-8") for path in (compilation / "compiled" / "userops" / "tests").rglob("*.sql")}
 
 
 @pytest.fixture(scope="session")

@@ -102,3 +102,11 @@
 {% macro duckdb__epoch_micros(timestamp) -%} epoch_us({{ timestamp }}) {%- endmacro %}
 
 {% macro spark__epoch_micros(timestamp) -%} unix_micros(cast({{ timestamp }} as timestamp_ltz)) {%- endmacro %}
+
+{#-
+    Stand for the end of what has none, and for its beginning, so that ends can be compared. A join that asks for null or a date instead compares
+    every row with every other in some planners.
+-#}
+{% macro no_end() -%} cast('9999-12-31' as date) {%- endmacro %}
+
+{% macro no_beginning() -%} cast('0001-01-01' as date) {%- endmacro %}

@@ -84,6 +84,3 @@
         )
     }}
 {%- endmacro %}
-
-{#- Stands for the end of what has none, so that ends can be compared. -#}
-{% macro no_end() -%} cast('9999-12-31' as date) {%- endmacro %}

@@ -118,5 +118,5 @@
 
 {#- A row of int_user_version that tells what was known of a user on a date. -#}
 {% macro known_on(version, date) -%}
-    {{ version }}.from_on <= {{ date }} and ({{ version }}.to_on is null or {{ date }} < {{ version }}.to_on)
+    {{ version }}.from_on <= {{ date }} and {{ date }} < coalesce({{ version }}.to_on, {{ no_end() }})
 {%- endmacro %}

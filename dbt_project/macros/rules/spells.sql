@@ -107,7 +107,7 @@
         {%- for key in per %} and nights.{{ key }} = spells.{{ key }} {%- endfor %}
         and nights.{{ value }} = spells.{{ value }}
         and nights.night_on >= spells.from_on
-        and (spells.to_on is null or nights.night_on < spells.to_on)
+        and nights.night_on < coalesce(spells.to_on, {{ no_end() }})
     where spells.user_id is null
     union all
     select user_id as subject
@@ -121,5 +121,5 @@
                 ) as next_on
             from {{ spells }}
         ) as followed
-    where next_on < coalesce(to_on, cast('9999-12-31' as date))
+    where next_on < coalesce(to_on, {{ no_end() }})
 {% endmacro %}

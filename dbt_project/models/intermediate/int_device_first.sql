@@ -33,7 +33,7 @@ with
             excluded_users
             on linked.user_id = excluded_users.user_id
             and linked.from_on >= excluded_users.from_on
-            and (excluded_users.to_on is null or linked.from_on < excluded_users.to_on)
+            and linked.from_on < coalesce(excluded_users.to_on, {{ no_end() }})
         left join
             excluded_devices
             on linked.device_id = excluded_devices.device_id

@@ -23,6 +23,27 @@ with
     identities as (
         select device_id, user_id, from_at, to_at, stitched_from_on, change_number from {{ ref("int_identity") }}
     ),
+    -- Of a device, each user from being seen on it to the next, and the first one for some days before.
+    links as (
+        select
+            device_id,
+            user_id,
+            {{ no_beginning() }} as from_on,
+            from_at,
+            coalesce(to_at, cast({{ no_end() }} as timestamp)) as to_at,
+            'device' as identified_by
+        from identities
+        union all
+        select
+            device_id,
+            user_id,
+            stitched_from_on as from_on,
+            cast({{ no_beginning() }} as timestamp) as from_at,
+            from_at as to_at,
+            'stitched' as identified_by
+        from identities
+        where change_number = 1
+    ),
     merges as (select user_id, survivor_id from {{ ref("int_user_merge") }}),
     excluded_users as (
         select subject_id as user_id, from_on, to_on from {{ ref("int_exclusion") }} where subject = 'user'
@@ -34,7 +55,7 @@ with
     identified as (
         select
             events.event_id,
-            coalesce(events.user_id, identities.user_id) as user_id,
+            coalesce(events.user_id, links.user_id) as user_id,
             events.device_id,
             events.event_at,
             events.event_on,
@@ -46,24 +67,14 @@ with
             events.topic,
             events.campaign_id,
             events.visit_id,
-            case
-                when events.user_id is not null
-                then 'stated'
-                when events.event_at >= identities.from_at
-                then 'device'
-                when identities.user_id is not null
-                then 'stitched'
-            end as identified_by
+            case when events.user_id is not null then 'stated' else links.identified_by end as identified_by
         from events
         left join
-            identities
-            on events.user_id is null
-            and events.device_id = identities.device_id
-            and (
-                events.event_at >= identities.from_at
-                or (identities.change_number = 1 and events.event_on >= identities.stitched_from_on)
-            )
-            and (identities.to_at is null or events.event_at < identities.to_at)
+            links
+            on case when events.user_id is null then events.device_id end = links.device_id
+            and events.event_on >= links.from_on
+            and events.event_at >= links.from_at
+            and events.event_at < links.to_at
     ),
     merged as (
         select
@@ -105,7 +116,7 @@ left join
     excluded_users
     on merged.user_id = excluded_users.user_id
     and merged.event_on >= excluded_users.from_on
-    and (excluded_users.to_on is null or merged.event_on < excluded_users.to_on)
+    and merged.event_on < coalesce(excluded_users.to_on, {{ no_end() }})
 left join
     excluded_devices on merged.device_id = excluded_devices.device_id and merged.event_on >= excluded_devices.from_on
 where excluded_users.user_id is null and excluded_devices.device_id is null

@@ -40,7 +40,7 @@ with
             exclusions
             on ranked.user_id = exclusions.user_id
             and ranked.began_on >= exclusions.from_on
-            and (exclusions.to_on is null or ranked.began_on < exclusions.to_on)
+            and ranked.began_on < coalesce(exclusions.to_on, {{ no_end() }})
         where exclusions.user_id is null
         group by ranked.began_on, ranked.category_rank, ranked.gap_days
     ),

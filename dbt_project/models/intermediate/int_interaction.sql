@@ -58,5 +58,5 @@ left join
     exclusions
     on received.user_id = exclusions.user_id
     and received.acted_on >= exclusions.from_on
-    and (exclusions.to_on is null or received.acted_on < exclusions.to_on)
+    and received.acted_on < coalesce(exclusions.to_on, {{ no_end() }})
 where exclusions.user_id is null

@@ -74,8 +74,9 @@ with
         left join
             users
             on orders.user_id = users.user_id
-            and (users.previous_from_on is null or orders.ordered_on >= users.known_from_on)
-            and (users.next_from_on is null or orders.ordered_on < users.next_from_on)
+            and orders.ordered_on
+            >= case when users.previous_from_on is not null then users.known_from_on else {{ no_beginning() }} end
+            and orders.ordered_on < coalesce(users.next_from_on, {{ no_end() }})
         left join returned on orders.order_id = returned.order_id
         left join subscribers on orders.user_id = subscribers.user_id
     ),

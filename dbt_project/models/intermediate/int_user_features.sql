@@ -90,6 +90,9 @@
 {#- What the user has declared, as it was known that night; age and birthday come from it. -#}
 {%- set attributes = ["gender", "income_band", "household", "region", "city_tier", "language", "channel", "plan"] -%}
 
+{#- Stands for the end of what stands for good: see no_end. -#}
+{%- set no_day = 999999999 -%}
+
 {#- Written out where it is read: a shared CTE would be a copy of all history. -#}
 {%- set days -%}
         select
@@ -246,7 +249,7 @@ with
         select
             user_id,
             day_number as from_day,
-            lead(day_number) over (partition by user_id order by day_number) as to_day,
+            coalesce(lead(day_number) over (partition by user_id order by day_number), {{ no_day }}) as to_day,
             {%- for column, how in extremes.items() %}
                 {{ how }} ({{ column }}) over so_far as {{ column }},
             {%- endfor %}
@@ -262,7 +265,7 @@ with
         select user_id, from_day, to_day, {{ carried | join(", ") }}
         from running
         union all
-        select opening.user_id, bounds.first_day as from_day, null as to_day, {{ carried | join(", ") }}
+        select opening.user_id, bounds.first_day as from_day, {{ no_day }} as to_day, {{ carried | join(", ") }}
         from opening
         left join movers on opening.user_id = movers.user_id
         cross join bounds
@@ -297,7 +300,7 @@ with
             standing
             on panel.user_id = standing.user_id
             and panel.day_number >= standing.from_day
-            and (standing.to_day is null or panel.day_number < standing.to_day)
+            and panel.day_number < standing.to_day
         left join plan_nights on panel.user_id = plan_nights.user_id and panel.night_on = plan_nights.night_on
     ),
 

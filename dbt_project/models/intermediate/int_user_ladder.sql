@@ -118,5 +118,5 @@ from features
         {{ spells }}
         on features.user_id = {{ spells }}.holder_id
         and features.night_on >= {{ spells }}.from_on
-        and ({{ spells }}.to_on is null or features.night_on < {{ spells }}.to_on)
+        and features.night_on < coalesce({{ spells }}.to_on, {{ no_end() }})
 {%- endfor %}

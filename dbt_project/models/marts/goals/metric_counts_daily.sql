@@ -110,7 +110,7 @@ with
             exclusions
             on answers.user_id = exclusions.user_id
             and answers.activity_on >= exclusions.from_on
-            and (exclusions.to_on is null or answers.activity_on < exclusions.to_on)
+            and answers.activity_on < coalesce(exclusions.to_on, {{ no_end() }})
         where exclusions.user_id is null
     ),
 

@@ -45,7 +45,7 @@ with
             spells
             on given.user_id = spells.user_id
             and given.issued_on >= spells.from_on
-            and (spells.to_on is null or given.issued_on < spells.to_on)
+            and given.issued_on < coalesce(spells.to_on, {{ no_end() }})
         where given.benefit is not null and given.issued_on > clock.before_on and given.issued_on <= clock.as_of
     ),
     counted as (
