@@ -3,7 +3,7 @@
 -- issued, used, and as much worth.
 with
     clock as (
-        select as_of, {{ days_after("as_of", -rules_of("membership_benefits").get("window_days", 1)) }} as before_on
+        select as_of, {{ days_after("as_of", -rules_of_membership_benefits()["window_days"]) }} as before_on
         from {{ ref("int_clock") }}
     ),
     given as (

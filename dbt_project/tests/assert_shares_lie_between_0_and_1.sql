@@ -1,6 +1,6 @@
 -- Every column of int_user_features that is named a share is one.
 {%- set shares = [] -%}
-{%- for column in columns_of("int_user_features") if "_share" in column -%}
+{%- for column in columns_of_int_user_features() if "_share" in column -%}
     {%- do shares.append(column) -%}
 {%- endfor %}
 

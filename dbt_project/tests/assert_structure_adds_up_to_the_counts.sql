@@ -1,6 +1,6 @@
 -- Over the values of every dimension each count adds up to the night's total, and moves between values to nothing.
 {%- set counts = (
-    columns_of("user_counts_daily")
+    columns_of_user_counts_daily()
     | reject("in", ["night_on", "install_count", "new_device_count", "device_count"])
     | list
 ) %}

@@ -10,13 +10,13 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from userops_pipeline.build import engine, warehouse
-from userops_pipeline.ground.home import DBT_PROJECT_DIR, Home, UserOpsError, write_json
+from userops_pipeline.ground.home import Home, UserOpsError, write_json
 
 
 def _environment(home: Home) -> dict[str, str]:
@@ -25,8 +25,8 @@ def _environment(home: Home) -> dict[str, str]:
         "USEROPS_SPARK": str(home.spark),
         "DBT_TARGET": engine.engine(),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-        "DBT_PROFILES_DIR": str(DBT_PROJECT_DIR),
-        "DBT_PROJECT_DIR": str(DBT_PROJECT_DIR),
+        "DBT_PROFILES_DIR": str(home.project),
+        "DBT_PROJECT_DIR": str(home.project),
         "DBT_TARGET_PATH": str(home.dbt_target),
         "DBT_LOG_PATH": str(home.dbt_target / "logs"),
         "DBT_LOG_LEVEL": "none",
@@ -78,19 +78,16 @@ def invoke(home: Home, arguments: list[str], callbacks: list[Any] | None = None)
             DuckDBConnectionManager.close_all_connections()
 
 
-def manifest_of(home: Home, before_parsing: Callable[[], None]) -> dict[str, Any]:
+def manifest_of(home: Home) -> dict[str, Any]:
     """dbt's manifest of the project as it is now; parsed anew only when a model, macro or rule has changed.
-
-    Parsing is rendering: `before_parsing` refuses what must not be rendered.
 
     Raises:
         UserOpsError: the project cannot be parsed; the sentence is dbt's own.
     """
     stamp = home.dbt_target / "manifest.stamp.json"
     manifest = home.dbt_target / "manifest.json"
-    project = warehouse.project_hash()
+    project = warehouse.project_hash(home)
     if not (manifest.is_file() and stamp.is_file() and json.loads(stamp.read_text(encoding="utf-8")) == project):
-        before_parsing()
         result = invoke(home, ["--quiet", "parse"])
         remembered = home.dbt_target / "partial_parse.msgpack"
         if not result.success and remembered.is_file():

@@ -23,7 +23,7 @@ import duckdb
 from userops_pipeline.build.engine import Columns, engine, show
 from userops_pipeline.ground import contract
 from userops_pipeline.ground.contract import Table
-from userops_pipeline.ground.home import DBT_PROJECT_DIR, PACKAGE_DIR, Home, UserOpsError
+from userops_pipeline.ground.home import PACKAGE_DIR, Home, UserOpsError
 from userops_pipeline.ground.lake import accounting_scan, raw_scan
 from userops_pipeline.ground.sealing import seal
 from userops_pipeline.intake import lake_proof
@@ -91,12 +91,12 @@ class Clock:
         }
 
 
-def project_hash() -> str:
+def project_hash(home: Home) -> str:
     """Changes when anything the tables follow from, beside the data, changes: models, macros, rules, tests, contract, engine, statistics."""
     digest = hashlib.sha256(f"{engine()} {duckdb.__version__} {importlib.metadata.version('scipy')}".encode())
-    files = [contract.CONTRACT_FILE, DBT_PROJECT_DIR / "dbt_project.yml", *SCORING]
+    files = [contract.CONTRACT_FILE, home.project / "dbt_project.yml", *SCORING]
     for folder in ("models", "macros", "tests"):
-        files += [path for path in (DBT_PROJECT_DIR / folder).rglob("*") if path.suffix in (".sql", ".yml")]
+        files += [path for path in (home.project / folder).rglob("*") if path.suffix in (".sql", ".yml")]
     for path in sorted(files):
         digest.update(str(path.relative_to(path.parents[2])).encode() + path.read_bytes())
     return digest.hexdigest()[:16]
@@ -149,7 +149,7 @@ def _clock(home: Home, sources: list[Source], as_of: date, full: bool) -> Clock:
     if not target:
         raise UserOpsError(f"The lake holds no night up to {as_of}; run `userops nightly --date {as_of}` or a later date first.")
     included, dirty, project = _included(home)
-    if full or not included or project != project_hash() or (engine() == "spark" and dirty):
+    if full or not included or project != project_hash(home) or (engine() == "spark" and dirty):
         reached, full = Reach(EVERYTHING, EVERYTHING), True
     else:
         reached = Reach(as_of, as_of).or_further(dirty)
@@ -235,7 +235,7 @@ def prepare_build(home: Home, sources: list[Source], as_of: date, *, full: bool 
             "create table if not exists raw.built (nights varchar, dirty_from date, dirty_rows_from date, project_hash varchar)"
         )
         if connection.execute("select 1 from raw.built").fetchone() is None:
-            connection.execute("insert into raw.built values ('[]', null, null, ?)", [project_hash()])
+            connection.execute("insert into raw.built values ('[]', null, null, ?)", [project_hash(home)])
         # Until the build has succeeded, its window counts as half done.
         connection.execute(
             "update raw.built set dirty_from = least(dirty_from, ?), dirty_rows_from = least(dirty_rows_from, ?)",
@@ -284,7 +284,7 @@ def finish_build(home: Home, as_of: date, handed_over: Mapping[tuple[str, str], 
         show(home, connection, handed_over or {})
         connection.execute(
             "update raw.built set nights = ?, dirty_from = null, dirty_rows_from = null, project_hash = ?",
-            [json.dumps(nights), project_hash()],
+            [json.dumps(nights), project_hash(home)],
         )
 
 

@@ -37,7 +37,7 @@ def rules_check(source: str | None, language: Language) -> None:
         os.environ["USEROPS_SOURCE"] = source
     for entry in Shop.from_environment().sources:
         bind(entry)
-    problems = problems_of(Home.from_environment(), registry.names())
+    problems = problems_of(registry.names())
     for problem in problems:
         mark = "[yellow]![/]" if problem.is_warning else "[red]✗[/]"
         out.print(f"{mark} {escape(said(problem, language))}", soft_wrap=True)
@@ -58,7 +58,7 @@ def rules_list(words: tuple[str, ...]) -> None:
 
     found = [
         row
-        for row in list_rules(rules_of(Home.from_environment()))
+        for row in list_rules(rules_of())
         if all(word.lower() in f"{row.kind} {row.name} {row.label} {row.file} {row.rule}".lower() for word in words)
     ]
     if not found:
@@ -79,7 +79,7 @@ def rules_preview(condition: str, ids: int) -> None:
 
     home = Home.from_environment()
     published(home)
-    found = preview(condition, rules_of(home), home.published / "userops.duckdb", ids=ids)
+    found = preview(condition, rules_of(), home.published / "userops.duckdb", ids=ids)
     out.print(f"{found.users:,} of {found.everyone:,} users ({found.share:.1%})\n")
     show_table(
         "By stage",

@@ -12,13 +12,14 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 USERS, FITS, CALIBRATION, TRACKING = "user_value", "value_model_fits", "value_calibration", "value_tracking"
+HISTORY = "int_value_history"
 BY_VERSION = (FITS, CALIBRATION, TRACKING)
 # The models that the step `score` reads.
 INPUTS = (
     ("marts", "user_profile"),
     ("intermediate", "int_buyer"),
     ("intermediate", "int_value_version"),
-    ("intermediate", "int_value_history"),
+    ("intermediate", HISTORY),
     ("intermediate", "int_value_spend"),
     ("intermediate", "int_value_tracking"),
 )

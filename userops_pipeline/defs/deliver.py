@@ -108,7 +108,7 @@ def recover_lists(home: Home, names: Sequence[str], *, fresh: bool, file: Path |
 
 def deliver_assets(shop: Shop) -> list[dg.AssetsDefinition]:
     """One asset per list of the rulebook."""
-    return [_list_asset(shop, entry) for entry in rules_of(shop.home).lists]
+    return [_list_asset(shop, entry) for entry in rules_of().lists]
 
 
 def _list_asset(shop: Shop, entry: ContactList) -> dg.AssetsDefinition:

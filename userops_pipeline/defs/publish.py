@@ -58,8 +58,8 @@ def publish_asset(shop: Shop) -> dg.AssetsDefinition:
                 sources=[source.name for source in shop.sources],
                 business_zone=clock.business_zone,
                 checks=[check for checks in passed.values() for check in checks],
-                config_hash=warehouse.project_hash(),
-                rulebook_json=rulebook.to_json(rules_of(shop.home)),
+                config_hash=warehouse.project_hash(shop.home),
+                rulebook_json=rulebook.to_json(rules_of()),
                 docs=dictionary.describe(manifest, tables),
                 manifest_extra=_without_file(shop, as_of),
             )

@@ -63,7 +63,7 @@ def build_assets(shop: Shop) -> dg.AssetsDefinition:
         dagster_dbt_translator=TRANSLATOR,
     )
     def build(context: dg.AssetExecutionContext, config: BuildConfig, writer: WriterLock) -> Iterator[dg.Output | dg.AssetCheckResult]:
-        _refuse_wrong_rules(shop.home, context)
+        _refuse_wrong_rules(context)
         _, as_of = partition_range(context, shop.home)
         clock = warehouse.prepare_build(shop.home, list(shop.sources), as_of, full=config.full_refresh)
         whole = "everything" if clock.full else "this night only" if clock.window_from == as_of else f"from {clock.window_from} on"
@@ -117,8 +117,8 @@ def _handed_over(manifest: Mapping[str, Any]) -> dict[tuple[str, str], engine.Co
     return {(node["schema"], node["name"]): columns_of(node) for node in wanted}
 
 
-def _refuse_wrong_rules(home: Home, context: dg.AssetExecutionContext) -> None:
-    problems = problems_of(home, registry.names())
+def _refuse_wrong_rules(context: dg.AssetExecutionContext) -> None:
+    problems = problems_of(registry.names())
     for problem in problems:
         (context.log.debug if problem.is_warning else context.log.error)(str(problem))
     errors = [problem for problem in problems if not problem.is_warning]

@@ -33,6 +33,8 @@ DBT_PROJECT_DIR, WORKSPACE = SHIPPED_DIR / "dbt_project", SHIPPED_DIR / "workspa
 PROJECT_DIR = PACKAGE_DIR.parent if IS_CHECKOUT else Path.cwd()
 
 
+SHOP_FILE = "shop.yml"
+TEMPLATES_DIR = PACKAGE_DIR / "templates"
 # Bits beside the owner's on a published file, by what USEROPS_SHARE_PUBLISHED says.
 SHARED_BITS = {"": 0, "group": 0o040, "everyone": 0o044}
 # What the machine says, and what a person is told.
@@ -70,6 +72,20 @@ def fault_of_machine(error: BaseException | str) -> str | None:
     return None
 
 
+def shop_folder() -> Path | None:
+    """The folder of the shop: `USEROPS_SHOP`, else the nearest one upwards that has a shop.yml, as git finds its own; None where there is none.
+
+    Raises:
+        UserOpsError: USEROPS_SHOP names a folder without a shop.yml.
+    """
+    if named := os.environ.get("USEROPS_SHOP"):
+        if not (Path(named) / SHOP_FILE).is_file():
+            raise UserOpsError(f"USEROPS_SHOP is {named!r}, where there is no {SHOP_FILE}; name the folder of a shop, or make one: `userops init`.")
+        return Path(named).resolve()
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / SHOP_FILE).is_file()), None)
+
+
 @dataclass(frozen=True)
 class Home:
     """Folders of one shop's data; nothing is created until it is written."""
@@ -78,8 +94,9 @@ class Home:
 
     @classmethod
     def from_environment(cls) -> Home:
-        """`USEROPS_HOME`, or `data/` of the project."""
-        return cls(Path(os.environ.get("USEROPS_HOME") or PROJECT_DIR / "data").resolve())
+        """`USEROPS_HOME`; else `.userops/` of the shop around; else `data/` of the project."""
+        shop = shop_folder()
+        return cls(Path(os.environ.get("USEROPS_HOME") or (shop / ".userops" if shop else PROJECT_DIR / "data")).resolve())
 
     @property
     def landing(self) -> Path:
@@ -118,6 +135,11 @@ class Home:
     def scored(self) -> Path:
         """What was checked of the scores; there is none from the beginning of a build until its scores are written."""
         return self.root / "warehouse" / "score.json"
+
+    @property
+    def project(self) -> Path:
+        """The dbt project as this shop builds it: the engine's models, what Python made of the rules, and the shop's own models."""
+        return self.root / "warehouse" / "project"
 
     @property
     def dbt_target(self) -> Path:

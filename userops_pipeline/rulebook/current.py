@@ -1,42 +1,69 @@
-"""The rulebook of the project as it is now: its manifest, its rules, and everything wrong with them.
+"""The rulebook of the shop as it is now: its files, its rules, everything wrong with them, and dbt's manifest of the project made of them.
 
-Here lives the order in which rules are looked at: the files themselves before dbt renders a word of them. Add a door to the rules here.
+Here lives the order in which rules are looked at: the files themselves first, then what they say, and dbt last. Add a door to the rules here.
 Must not judge a rule: check does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 from userops_pipeline.build import dbt
-from userops_pipeline.ground.home import DBT_PROJECT_DIR, Home, UserOpsError
+from userops_pipeline.ground.home import DBT_PROJECT_DIR, TEMPLATES_DIR, Home, UserOpsError, shop_folder
 from userops_pipeline.rulebook.book import Rulebook
 from userops_pipeline.rulebook.check import check
-from userops_pipeline.rulebook.manifest import load
+from userops_pipeline.rulebook.declarations import Declarations, files_of
 from userops_pipeline.rulebook.problem import Problem
-from userops_pipeline.rulebook.project_files import check_yaml_files, with_lines
+from userops_pipeline.rulebook.project import compose
+from userops_pipeline.rulebook.reading import load
+from userops_pipeline.rulebook.rule_files import check_files, read, with_lines
+
+WITHOUT_SHOP = "grocer"  # the template whose rules hold where there is no shop.yml
+
+
+def rules_folder() -> Path:
+    """The rules of the shop around; those of the grocer where there is none."""
+    shop = shop_folder()
+    return (shop or TEMPLATES_DIR / WITHOUT_SHOP) / "rules"
+
+
+def own_models() -> Path | None:
+    """The folder of the shop's own models, where it has one."""
+    shop = shop_folder()
+    return shop / "models" if shop and (shop / "models").is_dir() else None
+
+
+def declarations() -> Declarations:
+    """The tables and the rules of the shop.
+
+    Raises:
+        UserOpsError: a file of rules cannot be read as it stands.
+    """
+    described = Declarations(files_of(*filter(None, (DBT_PROJECT_DIR / "models", own_models()))), read(rules_folder()))
+    if problems := check_files(rules_folder(), described.labels):
+        raise UserOpsError(f"The rules are refused: {problems[0]} ({len(problems)} in all; `userops rules check` lists them).")
+    return described
 
 
 def manifest_of(home: Home) -> dict[str, Any]:
-    """dbt's manifest of the project as it is now.
+    """dbt's manifest of the shop's project as it is now.
 
     Raises:
-        UserOpsError: the project cannot be parsed, or a file of it must not be.
+        UserOpsError: the project cannot be parsed, or a file of rules cannot be read.
     """
-    return dbt.manifest_of(home, _refuse_files)
+    compose(home, declarations(), own_models())
+    return dbt.manifest_of(home)
 
 
-def _refuse_files() -> None:
-    if problems := check_yaml_files(DBT_PROJECT_DIR):
-        raise UserOpsError(f"The rules are refused: {problems[0]} ({len(problems)} in all; `userops rules check` lists them).")
+def rules_of() -> Rulebook:
+    """The rulebook of the shop as it is now."""
+    return load(declarations().document())
 
 
-def rules_of(home: Home) -> Rulebook:
-    """The rulebook of the project as it is now."""
-    return load(manifest_of(home))
-
-
-def problems_of(home: Home, tools: Collection[str]) -> list[Problem]:
-    """Everything wrong with the rules, errors and warnings, where lists may go to these tools; the YAML itself is looked at first."""
-    return check_yaml_files(DBT_PROJECT_DIR) or with_lines(check(rules_of(home), tools), DBT_PROJECT_DIR)
+def problems_of(tools: Collection[str]) -> list[Problem]:
+    """Everything wrong with the rules, errors and warnings, where lists may go to these tools; the files themselves are looked at first."""
+    folder = rules_folder()
+    described = Declarations(files_of(*filter(None, (DBT_PROJECT_DIR / "models", own_models()))), read(folder))
+    return check_files(folder, described.labels) or with_lines(check(load(described.document()), tools), folder)

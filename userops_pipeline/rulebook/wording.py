@@ -58,8 +58,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "too_low": ("'{key}' stands too deep; it belongs beside '{beside}'", "'{key}' 缩进太深；它应与 '{beside}' 并列"),
     "misplaced": (
-        "looks like a {kind}, but nobody reads one {here}; move it to {where}",
-        "看起来是{kind}，但{here}没有谁会读它；请移到{where}",
+        "looks like a {kind}, but nobody reads one in {here}; move it to {where}",
+        "看起来是{kind}，但 {here} 里没有谁会读它；请移到 {where}",
     ),
     "misplaced_key": ("'{key}' is read by nobody {here}; it stands under {where}", "{here}没有谁会读 '{key}'；它应写在{where}"),
     "not_a_list": (
@@ -68,6 +68,15 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "not_keys": ("'{key}' must hold keys and their values, not {found}", "'{key}' 下面必须是键和值，不能是{found}"),
     "missing": ("the key '{key}' is missing; declare it", "缺少 '{key}' 这个键；请补上"),
+    "not_paragraphs": (
+        "holds no paragraphs; write the name of a rule with a colon, and its keys indented below",
+        "不是一段一段的规则；请先写规则的名字加冒号，下面缩进写它的键",
+    ),
+    "no_paragraph": ("'{key}' has nothing below it; indent its keys, or take it out", "'{key}' 下面什么都没有；请缩进写上它的键，或删掉它"),
+    "no_indent": (
+        "'{key}' begins at the margin, so it belongs to no rule; indent it by two spaces like the keys above",
+        "'{key}' 顶格写，不属于任何规则；请像上面的键一样缩进两个空格",
+    ),
     "no_name": ("an entry of '{key}' has no name; give it `name: …`", "'{key}' 里有一项没有名字；请写上 `name: …`"),
     "unreadable": ("'{key}' cannot be read: {reason}", "'{key}' 读不出来：{reason}"),
     "one_of": ("'{key}' is '{value}'; it must be one of {known}", "'{key}' 写的是 '{value}'；只能是 {known} 之一"),
@@ -97,8 +106,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "没有写 data_type；{kind}只有真假：请写 `data_type: boolean`",
     ),
     "unread_file": (
-        "is read by nobody: rules stand in .yml files under models/; move it there",
-        "没有谁会读：规则写在 models/ 下的 .yml 文件里；请移到那里",
+        "is no file of rules, so nobody reads it",
+        "不是规则文件，没有谁会读",
     ),
     "no_test": ("'{value}' is no test of this project", "这个项目里没有 '{value}' 这个测试"),
     "odd_owner": (

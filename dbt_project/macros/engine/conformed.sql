@@ -1,8 +1,7 @@
 {#-
     A staging model: the latest version of every key of a contract table that had arrived by `as_of`, without personal columns.
     `at` is given for tables whose rows happen in time: they get a business date and are kept incremental by it, or, where the
-    contract says `staged: window`, are a view on the dates this run recomputes. Key and columns come from the source's meta, which
-    is generated from the contract. What is a view is read by several models: which of its keys arrived twice is a table of its own, counted once.
+    contract says `staged: window`, are a view on the dates this run recomputes. Key and columns are the contract's. What is a view is read by several models: which of its keys arrived twice is a table of its own, counted once.
 -#}
 {% macro conformed(table, at=none, staged="whole") %}
     {%- set on = at | replace("_at", "_on") if at else none -%}
@@ -11,8 +10,7 @@
     {%- set again = ref("stg_" ~ table ~ "_again") if staged == "window" -%}
     {%- set since = rows_since(staged) -%}
     {%- if at and staged == "whole" -%} {{- windowed(on, start=since) -}} {%- endif -%}
-    {%- if execute -%}
-        {%- set contract = graph.sources["source.userops.raw." ~ table].config.meta -%}
+    {%- set contract = contract_of(table) -%}
         {%- set key = contract["key"] -%}
         {%- set published = [] -%}
         {%- for column in contract["staging"] -%}
@@ -75,7 +73,6 @@
         from dated
         {#- Said of the time and not of its date: the date would be reckoned twice for every row. #}
         {%- if at %} where {{ at }} >= {{ since }}_at {%- endif %}
-    {%- endif -%}
 {% endmacro %}
 
 {#-
@@ -85,15 +82,13 @@
 {% macro arrived_again(table, at=none, staged="whole") %}
     {%- set relation = source("raw", table) -%}
     {%- set clock = ref("int_clock") -%}
-    {%- if execute -%}
-        {%- set key = key_hash(graph.sources["source.userops.raw." ~ table].config.meta) -%}
+    {%- set key = key_hash(contract_of(table)) -%}
         select {{ key }} as key_hash
         from {{ relation }} as raw
         cross join {{ clock }} as clock
         where {{ has_arrived(at, staged) }}
         group by {{ key }}
         having count(*) > 1
-    {%- endif -%}
 {% endmacro %}
 
 {% macro key_hash(contract) -%}

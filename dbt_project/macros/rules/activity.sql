@@ -1,18 +1,14 @@
 {#- What counts as active, dormant, reached, engaged …, as declared at user_counts_daily; as churned, at user_churn_risk. -#}
 {% macro activity_rules() -%}
     {{
-        return(
-            dict(declared("user_counts_daily").config.meta["activity"], churned_after_days=churned_after("active"))
-            if execute
-            else none
-        )
+        return(dict(rules_of_user_counts_daily()["activity"], churned_after_days=churned_after("active")))
     }}
 {%- endmacro %}
 
 {#- True of a row of int_activity that is one of the declared kind; `own` stands for everything the user did of their own. -#}
 {% macro is_activity(kind) -%}
     {%- set rules = activity_rules() -%}
-    {%- set names = "own" if not rules else rules["active"]["activities"] if kind == "active" else rules[kind] -%}
+    {%- set names = rules["active"]["activities"] if kind == "active" else rules[kind] -%}
     {%- if names == "own" -%} is_own
     {%- else -%}
         is_own and activity in ({% for name in names %}{{ text_literal(name) }}{{ ", " if not loop.last }}{% endfor %})
@@ -27,12 +23,12 @@
 {#- Days without activity at which a user's standing changes: the rolling windows, dormant, churned; ascending, each once. -#}
 {% macro idle_steps() -%}
     {%- set rules = activity_rules() -%}
-    {{ return(([7, 30, rules["dormant_after_days"], rules["churned_after_days"]] | unique | sort) if rules else [7]) }}
+    {{ return([7, 30, rules["dormant_after_days"], rules["churned_after_days"]] | unique | sort) }}
 {%- endmacro %}
 
 {#- Standings of int_user_standing as conditions on its column `idle_days` or `idle_days_before`, by name of the stock. -#}
 {% macro standings(idle_days) -%}
-    {%- set rules = activity_rules() or {"dormant_after_days": 30, "churned_after_days": 90} -%}
+    {%- set rules = activity_rules() -%}
     {{
         return(
             {
@@ -54,12 +50,12 @@
 
 {#- The dimensions users are counted by, as declared at user_structure_daily: name and label. -#}
 {% macro user_dimensions() -%}
-    {{ return(declared("user_structure_daily").config.meta["dimensions"] if execute else [{"name": "channel"}]) }}
+    {{ return(rules_of_user_structure_daily()["dimensions"]) }}
 {%- endmacro %}
 
 {#- First ages of the bands an age is shown in. -#}
 {% macro age_bounds() -%}
-    {{ return(declared("user_structure_daily").config.meta["age_bounds"] if execute else [18]) }}
+    {{ return(rules_of_user_structure_daily()["age_bounds"]) }}
 {%- endmacro %}
 
 {#- Stocks and flows of users in the order they are published. -#}
@@ -138,5 +134,5 @@
 
 {#- What habits are read from, and how much of it is enough, as declared at user_behaviour. -#}
 {% macro habit_rules() -%}
-    {{ return(declared("user_behaviour").config.meta["habits"] if execute else {}) }}
+    {{ return(rules_of_user_behaviour()["habits"]) }}
 {%- endmacro %}

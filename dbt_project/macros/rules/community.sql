@@ -2,15 +2,15 @@
     What users bring to the others and to the shop: window, weights, the rule of core users and the limits of service, as declared at
     user_contribution; how an invitation counts, as declared there too.
 -#}
-{% macro contribution_rules() -%} {{ return(rules_of("user_contribution").get("contribution", {})) }} {%- endmacro %}
+{% macro contribution_rules() -%} {{ return(rules_of_user_contribution()["contribution"]) }} {%- endmacro %}
 
-{% macro referral_rules() -%} {{ return(rules_of("user_contribution").get("referrals", {})) }} {%- endmacro %}
+{% macro referral_rules() -%} {{ return(rules_of_user_contribution()["referrals"]) }} {%- endmacro %}
 
 {#- Weights of the score and tiers of opinion leaders, as declared at kol. -#}
-{% macro kol_rules() -%} {{ return(rules_of("kol")) }} {%- endmacro %}
+{% macro kol_rules() -%} {{ return(rules_of_kol()) }} {%- endmacro %}
 
 {#- Weights, window and the consent needed, as declared at expert_directory. -#}
-{% macro expert_rules() -%} {{ return(rules_of("expert_directory").get("experts", {})) }} {%- endmacro %}
+{% macro expert_rules() -%} {{ return(rules_of_expert_directory()["experts"]) }} {%- endmacro %}
 
 {#- The parts of a contribution, each with the column of int_user_community that measures it. -#}
 {% macro contribution_parts() -%}
@@ -64,7 +64,7 @@
 
 {#- The tier of a row of int_user_community: the first one that matches; null where none does. -#}
 {% macro kol_tier() -%}
-    {%- set tiers = kol_rules().get("tiers", []) -%}
+    {%- set tiers = kol_rules()["tiers"] -%}
     {%- if tiers -%}
         case {%- for tier in tiers %} when {{ tier["when"] }} then {{ text_literal(tier["name"]) }} {%- endfor %} end
     {%- else -%} cast(null as string)
@@ -73,7 +73,7 @@
 
 {#- What people call a tier. -#}
 {% macro kol_tier_label(tier) -%}
-    {%- set tiers = kol_rules().get("tiers", []) -%}
+    {%- set tiers = kol_rules()["tiers"] -%}
     {%- if tiers -%}
         case
             {%- for each in tiers %}

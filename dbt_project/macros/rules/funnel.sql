@@ -1,6 +1,6 @@
 {#- The funnels as declared at funnel_conversion. -#}
 {% macro funnels() -%}
-    {{ return(declared("funnel_conversion").config.meta["funnels"] if execute else []) }}
+    {{ return(rules_of_funnel_conversion()["funnels"]) }}
 {%- endmacro %}
 
 {#-

@@ -17,7 +17,11 @@
 
 {#- The states of a ladder in the order they are tried. -#}
 {% macro states_of(ladder) -%}
-    {{ return(levels() if ladder == "level" else rules_of(ladders()[ladder]).get("stages", [])) }}
+    {%- if ladder == "level" -%} {{ return(levels()) }}
+    {%- elif ladder == "stage" -%} {{ return(rules_of_user_lifecycle()["stages"]) }}
+    {%- elif ladder == "plan_state" -%} {{ return(rules_of_user_plan_state()["stages"]) }}
+    {%- else -%} {{ return(rules_of_user_tier()["stages"]) }}
+    {%- endif -%}
 {%- endmacro %}
 
 {#-

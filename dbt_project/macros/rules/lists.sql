@@ -1,12 +1,6 @@
-{#- The lists as declared by the exposures that depend on audiences: name, tool, segment and the rest of their meta, by name. -#}
+{#- The lists as declared: name, tool, segment and the rest, by name. -#}
 {% macro contact_lists() -%}
-    {%- set found = [] -%}
-    {%- if execute -%}
-        {%- for exposure in graph.exposures.values() | sort(attribute="name") if "model.userops.audiences" in exposure.depends_on.nodes -%}
-            {%- do found.append(dict(exposure.config.meta, name=exposure.name)) -%}
-        {%- endfor -%}
-    {%- endif -%}
-    {{ return(found) }}
+    {{ return(rules_of_lists()) }}
 {%- endmacro %}
 
 {#- One row per list. -#}
@@ -55,11 +49,11 @@
     {%- for name, column in (fields or {}).items() -%}
         {%- if column in ["contact_point", "email", "phone", "name"] -%}
             {%- do entries.append((name, "points." ~ column, "string")) -%}
-        {%- elif column in columns_of("user_profile") -%}
-            {%- do entries.append((name, "profile." ~ column, type_of("user_profile", column))) -%}
-        {%- elif column in columns_of("user_tags") -%}
-            {%- do entries.append((name, "tags." ~ column, type_of("user_tags", column))) -%}
-        {%- else -%} {%- do entries.append((name, "lifecycle." ~ column, type_of("user_lifecycle", column))) -%}
+        {%- elif column in columns_of_user_profile() -%}
+            {%- do entries.append((name, "profile." ~ column, columns_of_user_profile()[column])) -%}
+        {%- elif column in columns_of_user_tags() -%}
+            {%- do entries.append((name, "tags." ~ column, columns_of_user_tags()[column])) -%}
+        {%- else -%} {%- do entries.append((name, "lifecycle." ~ column, columns_of_user_lifecycle()[column])) -%}
         {%- endif -%}
     {%- endfor -%}
     {{ return(json_object(entries) if entries else "'{}'") }}

@@ -1,5 +1,5 @@
 {#- What the ladder of levels measures: a column of int_user_features, in points or money. -#}
-{% macro level_measure() -%} {{ return(rules_of("user_membership").get("measure", "point_count")) }} {%- endmacro %}
+{% macro level_measure() -%} {{ return(rules_of_user_membership()["measure"]) }} {%- endmacro %}
 
 {#-
     The levels from the highest down to the one everybody has, as declared at user_membership, each with the rule its numbers make: it is
@@ -7,7 +7,7 @@
 -#}
 {% macro levels() -%}
     {%- set found = [] -%}
-    {%- for level in rules_of("user_membership").get("levels", []) -%}
+    {%- for level in rules_of_user_membership()["levels"] -%}
         {%- set rule = dict(level, place=loop.revindex, above=found[-1] if found else none) -%}
         {%- if loop.last -%} {%- do rule.update({"when": "true"}) -%}
         {%- else -%}
@@ -32,10 +32,10 @@
 {% macro points() -%}
     cast(
         floor(
-            0 {%- for rule in rules_of("user_membership").get("points", []) %} + ({{ rule["points"] }}) {%- endfor %}
+            0 {%- for rule in rules_of_user_membership()["points"] %} + ({{ rule["points"] }}) {%- endfor %}
         ) as bigint
     )
 {%- endmacro %}
 
 {#- The benefits in the order they are tried, as declared at membership_benefits. -#}
-{% macro benefits() -%} {{ return(rules_of("membership_benefits").get("benefits", [])) }} {%- endmacro %}
+{% macro benefits() -%} {{ return(rules_of_membership_benefits()["benefits"]) }} {%- endmacro %}

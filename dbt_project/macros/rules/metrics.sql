@@ -4,44 +4,12 @@
     the columns of metric_counts_daily that their measures add up; without a denominator a metric is a number of its own.
 -#}
 {% macro metrics() -%}
-    {%- set columns, found = {}, [] -%}
-    {%- if execute -%}
-        {%- for semantic_model in graph.semantic_models.values() -%}
-            {%- for measure in semantic_model["measures"] -%}
-                {%- set meta = (measure["config"] or {}).get("meta") or {} -%}
-                {%- do columns.update({measure["name"]: meta.get("column", measure["name"])}) -%}
-            {%- endfor -%}
-        {%- endfor -%}
-        {%- for metric in graph.metrics.values() | sort(attribute="name") if "family" in metric["config"]["meta"] -%}
-            {%- set params, entry = metric["type_params"], {"name": metric["name"]} -%}
-            {%- do entry.update(metric["config"]["meta"]) -%}
-            {%- if "retention" not in entry -%}
-                {%- set parts = {"numerator": params["numerator"] or metric, "denominator": params["denominator"]} -%}
-                {%- for part, input in parts.items() if input -%}
-                    {%- set simple = graph.metrics.values() | selectattr("name", "equalto", input["name"]) | first -%}
-                    {%- do entry.update({part: columns[simple["type_params"]["measure"]["name"]]}) -%}
-                {%- endfor -%}
-            {%- endif -%}
-            {%- do found.append(entry) -%}
-        {%- endfor -%}
-    {%- endif -%}
-    {{ return(found) }}
+    {{ return(declared_metrics()) }}
 {%- endmacro %}
 
 {#- What is counted for metrics beside the counts of users, as declared at metric_counts_daily. -#}
 {% macro metric_rules() -%}
-    {{
-        return(
-            declared("metric_counts_daily").config.meta["counting"]
-            if execute
-            else {
-                "activation": {"behaviours": ["converted"], "within_days": 1},
-                "first_purchase": {"behaviours": ["purchase"], "within_days": 1},
-                "invited_within_days": 1,
-                "satisfied_from": {"csat": 0, "ticket": 0},
-            }
-        )
-    }}
+    {{ return(rules_of_metric_counts_daily()["counting"]) }}
 {%- endmacro %}
 
 {#- Counts of users that metrics are made of, as user_counts_daily and user_structure_daily have them. -#}
@@ -108,7 +76,7 @@
 {% macro goal_metrics() -%}
     {%- set by_name, found = {}, [] -%}
     {%- for metric in metrics() -%} {%- do by_name.update({metric["name"]: metric}) -%} {%- endfor -%}
-    {%- for goal in rules_of("goal_scorecard").get("goals", []) -%}
+    {%- for goal in rules_of_goal_scorecard()["goals"] -%}
         {%- for bound in goal["metrics"] -%}
             {%- do found.append({"goal": goal, "bound": bound, "metric": by_name[bound["metric"]]}) -%}
         {%- endfor -%}

@@ -3,13 +3,7 @@
     user_plan_state. `periods` are tried from the top; one that has a word of the plan's name is the plan's.
 -#}
 {% macro paid_rules() -%}
-    {{
-        return(
-            declared("user_plan_state").config.meta["paid"]
-            if execute
-            else {"grace_days": 0, "periods": [{"name": "yearly", "words": ["annual"], "unit": "year", "count": 1}]}
-        )
-    }}
+    {{ return(rules_of_user_plan_state()["paid"]) }}
 {%- endmacro %}
 
 {#- True where the name of a plan has one of these words: a whole one where it is written with spaces, a part of it in Chinese. -#}

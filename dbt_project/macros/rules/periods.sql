@@ -38,7 +38,7 @@
 {% macro period_rules() -%}
     {%- set days = churned_after("active") -%}
     {%- set silent = {"day": days, "week": (days + 6) // 7, "month": (days + 29) // 30} -%}
-    {%- set rules = declared("period_lifecycle").config.meta["periods"] if execute else {"new_by": "first_activity"} -%}
+    {%- set rules = rules_of_period_lifecycle()["periods"] -%}
     {{ return(dict(rules, churned_after=silent)) }}
 {%- endmacro %}
 

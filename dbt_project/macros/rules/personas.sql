@@ -1,11 +1,6 @@
 {#- How personas are made, as declared at segment_personas: the attributes, the least sizes, the rate of false discoveries. -#}
 {% macro persona_rules() -%}
-    {{
-        return(
-            rules_of("segment_personas").get("personas")
-            or {"attributes": [], "least_users": 1, "least_expected": 1, "false_discovery_rate": 0.05, "lines": 1}
-        )
-    }}
+    {{ return(rules_of_segment_personas()["personas"]) }}
 {%- endmacro %}
 
 {#- The columns a text of SQL names that are in `known`. -#}
@@ -20,7 +15,7 @@
 {#- Measures that a text of SQL reads: the columns it names, without their windows, and those that ladders, points and what is paid for are made of. -#}
 {% macro measures_in(text) -%}
     {%- set found = [] -%}
-    {%- for column in named_in(text, columns_of("int_user_features") + (ladders().keys() | list) + level_columns()) -%}
+    {%- for column in named_in(text, (columns_of_int_user_features() | list) + (ladders().keys() | list) + level_columns()) -%}
         {%- set measure = modules.re.sub("_[0-9]+d$", "", column) -%}
         {%- do found.append(measure) -%}
         {%- set ladder = "level" if column in level_columns() else column -%}
@@ -28,7 +23,7 @@
             {%- for state in states_of(ladder) -%} {%- do found.extend(measures_in(rule_text(state))) -%} {%- endfor -%}
         {%- elif measure == "days_since_paid" -%} {%- do found.append("days_since_order") -%}
         {%- elif measure == "point_count" -%}
-            {%- for rule in rules_of("user_membership")["points"] -%}
+            {%- for rule in rules_of_user_membership()["points"] -%}
                 {%- do found.extend(measures_in(rule["points"])) -%}
             {%- endfor -%}
         {%- endif -%}

@@ -1,6 +1,6 @@
 {#- The retentions as declared at retention_cohorts. -#}
 {% macro retentions() -%}
-    {{ return(declared("retention_cohorts").config.meta["retentions"] if execute else []) }}
+    {{ return(rules_of_retention_cohorts()["retentions"]) }}
 {%- endmacro %}
 
 {#- Things a user does on a date that a retention or a survival may start from or ask for, as conditions on int_user_day. -#}

@@ -1,16 +1,16 @@
 {#- The RFM groups in the order they are tried, as declared at user_rfm. -#}
-{% macro rfm_groups() -%} {{ return(rules_of("user_rfm").get("groups", [])) }} {%- endmacro %}
+{% macro rfm_groups() -%} {{ return(rules_of_user_rfm()["groups"]) }} {%- endmacro %}
 
 {#- Days whose purchases count on a night, which is the last of them. -#}
-{% macro rfm_window_days() -%} {{ return(rules_of("user_rfm").get("window_days", 1)) }} {%- endmacro %}
+{% macro rfm_window_days() -%} {{ return(rules_of_user_rfm()["window_days"]) }} {%- endmacro %}
 
 {#-
     Bounds of the scores by letter where the mode is `thresholds`: what the scores 2, 3, 4 and 5 take at least, of recency at most. Empty
     where scores are fifths of the buyers of the night (`quantiles`).
 -#}
 {% macro rfm_thresholds() -%}
-    {%- set rules = rules_of("user_rfm") -%}
-    {{ return(rules["thresholds"] if rules.get("mode") == "thresholds" else {}) }}
+    {%- set rules = rules_of_user_rfm() -%}
+    {{ return(rules["thresholds"] if rules["mode"] == "thresholds" else {}) }}
 {%- endmacro %}
 
 {#- The three measures by letter, and how they are sorted from the worst to the best. -#}
@@ -45,6 +45,6 @@
         {%- for group in rfm_groups() %}
             when {{ name }} = {{ text_literal(group["name"]) }} then {{ text_literal(group["label"]) }}
         {%- endfor %}
-        else {{ text_literal(rules_of("user_rfm").get("prospect_label", "")) }}
+        else {{ text_literal(rules_of_user_rfm()["prospect_label"]) }}
     end
 {%- endmacro %}

@@ -1,7 +1,7 @@
 {#- The survivals as declared at user_survival, each with the days of silence that end a life, as declared at user_churn_risk. -#}
 {% macro survivals() -%}
     {%- set found = [] -%}
-    {%- for survival in rules_of("user_survival").get("survivals", []) -%}
+    {%- for survival in rules_of_user_survival()["survivals"] -%}
         {%- do found.append(dict(survival, churned_after_days=churned_after(survival["activity"]))) -%}
     {%- endfor -%}
     {{ return(found) }}
@@ -9,13 +9,7 @@
 
 {#- Days up to which a mean lifetime is taken, and the normal quantile of the confidence band, as declared at user_survival. -#}
 {% macro survival_rules() -%}
-    {{
-        return(
-            declared("user_survival").config.meta["band"]
-            if execute
-            else {"horizon_days": 365, "confidence": 0.95, "quantile": 1.959963984540054}
-        )
-    }}
+    {{ return(rules_of_user_survival()["band"]) }}
 {%- endmacro %}
 
 {#- One bound of the band, the lower for "-", the upper for "". -#}

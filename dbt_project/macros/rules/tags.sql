@@ -1,22 +1,14 @@
 {#-
-    The tags as declared at the columns of user_tags: name, label, family, when; `precedence` says whose word counts where an agent
+    The tags as declared: name, label, family, when; `precedence` says whose word counts where an agent
     has spoken, and `version` changes with the text of the rule.
 -#}
 {% macro tags() -%}
     {%- set found = [] -%}
-    {%- if execute -%}
-        {%- for column in declared("user_tags").columns.values() if "when" in column.config.meta -%}
-            {%- set meta = column.config.meta -%}
-            {%- do found.append(
-                dict(
-                    meta,
-                    name=column.name,
-                    precedence=meta.get("precedence", "manual"),
-                    version=local_md5(rule_text(meta) | string)[:8],
-                )
-            ) -%}
-        {%- endfor -%}
-    {%- endif -%}
+    {%- for tag in rules_of_tags() -%}
+        {%- do found.append(
+            dict(tag, precedence=tag.get("precedence", "manual"), version=local_md5(rule_text(tag) | string)[:8])
+        ) -%}
+    {%- endfor -%}
     {{ return(found) }}
 {%- endmacro %}
 

@@ -1,11 +1,7 @@
 {#- How usual and late gaps between purchases are learned, as declared at lifecycle_thresholds. -#}
 {% macro gap_rules() -%}
     {{
-        return(
-            declared("lifecycle_thresholds").config.meta["gaps"]
-            if execute
-            else {"follow_days": 0, "min_gaps": 0, "default": {}}
-        )
+        return(rules_of_lifecycle_thresholds()["gaps"])
     }}
 {%- endmacro %}
 
@@ -16,13 +12,7 @@
 
 {#- Nights a purchase may arrive late: what is older than that is settled. -#}
 {% macro purchase_lateness() -%}
-    {%- set found = [0] -%}
-    {%- if execute -%}
-        {%- for table in ["orders", "order_items"] -%}
-            {%- do found.append(graph.sources["source.userops.raw." ~ table].config.meta["lateness"]) -%}
-        {%- endfor -%}
-    {%- endif -%}
-    {{ return(found | max) }}
+    {{ return([contract_of("orders")["lateness"], contract_of("order_items")["lateness"]] | max) }}
 {%- endmacro %}
 
 {#- What stands for all categories together. -#}

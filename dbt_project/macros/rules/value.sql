@@ -6,16 +6,16 @@
     case when {{ date }} < {{ first_on }} then {{ month_number(first_on) }} else {{ month_number(date) }} + 1 end
 {%- endmacro %}
 
-{#- What is declared of the value models at user_value, a table of the source `scored`; empty while dbt reads the project. -#}
+{#- What is declared of the value models at user_value, a table of the source `scored`. -#}
 {% macro value_rules() -%}
-    {{ return(graph.sources["source.userops.scored.user_value"].config.meta if execute else {}) }}
+    {{ return(rules_of_user_value()) }}
 {%- endmacro %}
 
 {#- Where a purchase history begins: `first_purchase` or `registration`. -#}
-{% macro value_origin() -%} {{ return(value_rules().get("origin", "first_purchase")) }} {%- endmacro %}
+{% macro value_origin() -%} {{ return(value_rules()["origin"]) }} {%- endmacro %}
 
 {#- What is one purchase: a `day` with orders, or an `order`. -#}
-{% macro value_purchase() -%} {{ return(value_rules().get("purchase", "day")) }} {%- endmacro %}
+{% macro value_purchase() -%} {{ return(value_rules()["purchase"]) }} {%- endmacro %}
 
 {#- Purchases of a row of int_user_day that has orders. -#}
 {% macro purchases_of_day() -%} {{ return("order_count" if value_purchase() == "order" else "1") }} {%- endmacro %}

@@ -6,9 +6,9 @@ with
         from {{ ref("int_contact_point") }}
         where channel in ({{ listed("channel") }})
     ),
-    profile as (select {{ columns_of("user_profile") | join(", ") or "user_id" }} from {{ ref("user_profile") }}),
-    tags as (select {{ columns_of("user_tags") | join(", ") or "user_id" }} from {{ ref("user_tags") }}),
-    lifecycle as (select {{ columns_of("user_lifecycle") | join(", ") or "user_id" }} from {{ ref("user_lifecycle") }})
+    profile as (select {{ columns_of_user_profile() | join(", ") }} from {{ ref("user_profile") }}),
+    tags as (select {{ columns_of_user_tags() | join(", ") }} from {{ ref("user_tags") }}),
+    lifecycle as (select {{ columns_of_user_lifecycle() | join(", ") }} from {{ ref("user_lifecycle") }})
 
 select
     members.audience,

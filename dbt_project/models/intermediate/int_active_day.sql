@@ -1,4 +1,4 @@
-{%- set active = activity_rules()["active"] if execute else {"minimum_count": 1, "within_days": 1} -%}
+{%- set active = activity_rules()["active"] -%}
 
 with
     days as (

@@ -7,7 +7,7 @@ with
         select device_id, from_on
         from links
         group by device_id, from_on
-        having count(distinct user_id) > {{ rules_of("int_identity").get("most_users_a_day", 1) }}
+        having count(distinct user_id) > {{ rules_of_int_identity()["most_users_a_day"] }}
     ),
     changes as (
         select

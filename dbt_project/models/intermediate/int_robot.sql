@@ -40,7 +40,7 @@ with
             case when is_declared = 1 then 'declared_robot' else 'too_many_events' end as reason,
             row_number() over (partition by subject, subject_id order by event_on) as day_rank
         from subject_days
-        where is_declared = 1 or event_count > {{ rules_of("int_robot").get("events_per_day", 0) }}
+        where is_declared = 1 or event_count > {{ rules_of_int_robot()["events_per_day"] }}
     )
 
 select subject, subject_id, reason, event_on as from_on

@@ -1,9 +1,9 @@
 {{ windowed("started_on", start="sessions_from") }}
 
-{%- set rules = rules_of("int_sessions") -%}
-{%- set timeout_micros = rules.get("timeout_minutes", 1) * 60000000 -%}
-{%- set cut_on_campaign = rules.get("cut_on_campaign", false) %}
-{%- set across_midnight = rules.get("across_midnight", true) %}
+{%- set rules = rules_of_int_sessions() -%}
+{%- set timeout_micros = rules["timeout_minutes"] * 60000000 -%}
+{%- set cut_on_campaign = rules["cut_on_campaign"] %}
+{%- set across_midnight = rules["across_midnight"] %}
 {#- Of a session that goes on over midnight, what it was by then: a day is never changed by the next one. -#}
 {%- set on_first_day = days_between("chain_from_on", "event_on") ~ " <> 1" if across_midnight else "1 = 1" %}
 
@@ -82,12 +82,12 @@ with
             min(event_micros) as first_micros,
             max(event_micros) as last_micros,
             sum(case when event_name <> 'heartbeat' then 1 else 0 end) as event_count,
-            sum(case when event_name in ({{ text_list(rules.get("views", [])) }}) then 1 else 0 end) as view_count,
+            sum(case when event_name in ({{ text_list(rules["views"]) }}) then 1 else 0 end) as view_count,
             sum(case when event_name = 'heartbeat' then 1 else 0 end) as heartbeat_count,
             sum(
-                case when event_name in ({{ text_list(rules.get("conversions", [])) }}) then 1 else 0 end
+                case when event_name in ({{ text_list(rules["conversions"]) }}) then 1 else 0 end
             ) as conversion_count,
-            {%- for step in rules.get("steps", []) %}
+            {%- for step in rules["steps"] %}
                 max(case when event_name = {{ text_literal(step) }} then 1 else 0 end) as has_{{ step }},
             {%- endfor %}
             min_by(page, case when page is not null then {{ in_order(["event_at", "event_id"]) }} end) as entry_page,
@@ -116,7 +116,7 @@ with
             view_count,
             heartbeat_count,
             conversion_count,
-            {%- for step in rules.get("steps", []) %} has_{{ step }}, {%- endfor %}
+            {%- for step in rules["steps"] %} has_{{ step }}, {%- endfor %}
             entry_page,
             exit_page,
             campaign_id
@@ -147,7 +147,7 @@ with
             view_count,
             heartbeat_count,
             conversion_count,
-            {%- for step in rules.get("steps", []) %} has_{{ step }}, {%- endfor %}
+            {%- for step in rules["steps"] %} has_{{ step }}, {%- endfor %}
             entry_page,
             exit_page,
             campaign_id
@@ -169,7 +169,7 @@ with
             view_count,
             heartbeat_count,
             conversion_count,
-            {%- for step in rules.get("steps", []) %} has_{{ step }}, {%- endfor %}
+            {%- for step in rules["steps"] %} has_{{ step }}, {%- endfor %}
             entry_page,
             exit_page,
             campaign_id
@@ -197,7 +197,7 @@ with
             sum(case when {{ on_first_day }} then view_count else 0 end) as first_day_view_count,
             sum(case when {{ on_first_day }} then heartbeat_count else 0 end) as first_day_heartbeat_count,
             sum(case when {{ on_first_day }} then conversion_count else 0 end) as first_day_conversion_count,
-            {%- for step in rules.get("steps", []) %} max(has_{{ step }}) as has_{{ step }}, {%- endfor %}
+            {%- for step in rules["steps"] %} max(has_{{ step }}) as has_{{ step }}, {%- endfor %}
             min_by(entry_page, case when entry_page is not null then first_micros end) as entry_page,
             max_by(exit_page, case when exit_page is not null then first_micros end) as exit_page,
             min_by(campaign_id, case when campaign_id is not null then first_micros end) as campaign_id
@@ -234,7 +234,7 @@ select
     sessions.entry_page,
     sessions.exit_page,
     sessions.campaign_id,
-    {%- for step in rules.get("steps", []) %} sessions.has_{{ step }} = 1 as has_{{ step }}, {%- endfor %}
+    {%- for step in rules["steps"] %} sessions.has_{{ step }} = 1 as has_{{ step }}, {%- endfor %}
     sessions.view_count >= 2 or sessions.heartbeat_count >= 2 or sessions.conversion_count > 0 as is_engaged,
     case
         when
@@ -247,7 +247,7 @@ select
     end as engaged_on,
     cast(floor((sessions.last_micros - sessions.first_micros) / 1000000) as bigint) as duration_seconds,
     cast(floor((sessions.first_day_last_micros - sessions.first_micros) / 1000000) as bigint) as first_day_seconds,
-    cast(sessions.heartbeat_count * {{ rules.get("heartbeat_seconds", 0) }} as bigint) as heartbeat_seconds
+    cast(sessions.heartbeat_count * {{ rules["heartbeat_seconds"] }} as bigint) as heartbeat_seconds
 from sessions
 cross join clock
 where sessions.started_on >= clock.sessions_from

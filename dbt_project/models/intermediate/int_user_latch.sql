@@ -13,7 +13,7 @@
 
 with
     clock as (select window_from, window_to from {{ ref("int_clock") }}),
-    features as (select {{ columns_of("int_user_features") | join(", ") }} from {{ ref("int_user_features") }}),
+    features as (select {{ columns_of_int_user_features() | join(", ") }} from {{ ref("int_user_features") }}),
     asked as (
         {{-
             as_rows(

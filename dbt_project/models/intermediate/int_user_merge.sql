@@ -15,7 +15,7 @@ with recursive
         select steps.user_id, merges.merged_into as reached_id, steps.depth + 1 as depth
         from steps
         inner join merges on steps.reached_id = merges.user_id
-        where steps.depth < {{ rules_of("int_user_merge").get("longest_chain", 0) }}
+        where steps.depth < {{ rules_of_int_user_merge()["longest_chain"] }}
     ),
     reached as (select distinct user_id, reached_id from steps),
     circular as (select user_id from reached where user_id = reached_id),

@@ -1,6 +1,6 @@
 {{ read_often() }}
 
-{%- set features = columns_of("int_user_features") %}
+{%- set features = columns_of_int_user_features() | list %}
 
 with
     features as (select {{ features | join(", ") }} from {{ ref("int_user_features") }}),

@@ -1,7 +1,7 @@
 {{ windowed("version_on", start="facts_from") }}
 
-{%- set rules = rules_of("int_value_history") -%}
-{%- set holdout_months = rules.get("holdout_months", 1) -%}
+{%- set rules = rules_of_int_value_history() -%}
+{%- set holdout_months = rules["holdout_months"] -%}
 
 with
     versions as (select version_on, month_number, is_in_window from {{ ref("int_value_version") }}),
@@ -83,12 +83,12 @@ with
             measured.age_days,
             measured.later_count,
             case
-                when sizes.customer_count <= {{ rules.get("exact_customers", 1) }}
+                when sizes.customer_count <= {{ rules["exact_customers"] }}
                 then 1
-                else 1 + cast(floor(sizes.oldest_days / {{ rules.get("time_steps", 1) }}.0) as bigint)
+                else 1 + cast(floor(sizes.oldest_days / {{ rules["time_steps"] }}.0) as bigint)
             end as step_days,
             case
-                when sizes.customer_count <= {{ rules.get("exact_customers", 1) }}
+                when sizes.customer_count <= {{ rules["exact_customers"] }}
                 then 1
                 else 1 + cast(floor(measured.repeat_count / 16.0) as bigint)
             end as step_count

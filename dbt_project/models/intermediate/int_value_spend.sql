@@ -1,6 +1,6 @@
 {{ windowed("version_on", start="facts_from") }}
 
-{%- set rules = rules_of("int_value_history") -%}
+{%- set rules = rules_of_int_value_history() -%}
 
 with
     versions as (select version_on, month_number, is_in_window from {{ ref("int_value_version") }}),
@@ -38,7 +38,7 @@ with
             spenders.repeat_count,
             spenders.repeat_amount,
             {{ rounded("ln(cast(spenders.repeat_amount as double) / spenders.repeat_count)", 18, 9) }} as log_mean,
-            sizes.customer_count <= {{ rules.get("exact_customers", 1) }} as is_exact
+            sizes.customer_count <= {{ rules["exact_customers"] }} as is_exact
         from spenders
         inner join sizes on spenders.version_on = sizes.version_on
     ),

@@ -1,6 +1,6 @@
 {{ windowed("version_on", start="facts_from") }}
 
-{%- set holdout_months = rules_of("int_value_history").get("holdout_months", 1) -%}
+{%- set holdout_months = rules_of_int_value_history()["holdout_months"] -%}
 
 with
     versions as (select version_on, month_number, is_in_window from {{ ref("int_value_version") }}),

@@ -11,14 +11,15 @@ from userops_pipeline.rulebook.book import Rulebook
 from userops_pipeline.rulebook.checks.judging import CHOICES, ascending, choice, faults_of, has_an_end, refuse
 from userops_pipeline.rulebook.condition import Typist, guard, least_whole
 from userops_pipeline.rulebook.kinds.churn import Comparison, Outcome
+from userops_pipeline.rulebook.places import SETTINGS_FILE, path_of
 from userops_pipeline.rulebook.problem import Problem
 
 
 def churn(rulebook: Rulebook) -> Iterator[Problem]:
     """Churn is said once, can be measured, and the stage of that name begins with it."""
     if not rulebook.churn:
-        file = rulebook.files.get("user_churn_risk") or "models"
-        sentence = "declares no churn under config.meta.churn; say after how many days of silence a user has churned."
+        file = path_of(SETTINGS_FILE)
+        sentence = "declares no churn; say after how many days of silence a user has churned."
         yield Problem(file=file, rule="user_churn_risk", sentence=sentence)
     for rules in rulebook.churn:
         for activity, days in rules.after_days.items():
@@ -44,7 +45,7 @@ def churn(rulebook: Rulebook) -> Iterator[Problem]:
             for column, activity in (("days_since_paid", "purchase"), ("days_since_order", "purchase"), ("days_since_active", "active")):
                 begins, days = least_whole(stage.when, column), rules.after_days.get(activity)
                 if begins is not None and days is not None and begins != days:
-                    sentence = f"begins at {begins:g} {column}, but churn is {days} days at user_churn_risk; write `{column} >= {days}`."
+                    sentence = f"begins at {begins:g} {column}, but churn is {days} days in the settings; write `{column} >= {days}`."
                     yield refuse(stage, "stage", sentence)
 
 

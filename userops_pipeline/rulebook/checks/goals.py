@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from userops_pipeline.ground import contract
 from userops_pipeline.rulebook.book import Rulebook
 from userops_pipeline.rulebook.checks.judging import GRAINS, choice, refuse
+from userops_pipeline.rulebook.places import path_of
 from userops_pipeline.rulebook.problem import Problem
 
 METRIC_FAMILIES = ("acquisition", "activation", "retention", "revenue", "referral", "activity", "scale", "satisfaction")
@@ -44,9 +45,9 @@ def metrics(rulebook: Rulebook) -> Iterator[Problem]:
 def goals(rulebook: Rulebook) -> Iterator[Problem]:
     if not rulebook.goals:
         yield Problem(
-            file=rulebook.files.get("goal_scorecard") or "models",
+            file=path_of("goals"),
             rule="goal_scorecard",
-            sentence="lists no goal under config.meta.goals; say what operations are there for.",
+            sentence="has no goal; say what operations are there for.",
         )
     known = {metric.name: metric for metric in rulebook.metrics}
     for goal in rulebook.goals:

@@ -16,6 +16,7 @@ from userops_pipeline.rulebook.book import Rulebook
 from userops_pipeline.rulebook.checks.judging import NAME, choice, first_match_wins, ladder, names, refuse, sound, warn
 from userops_pipeline.rulebook.condition import Typist, columns_in, guard, is_everything
 from userops_pipeline.rulebook.kinds.groups import Level, RfmGroup
+from userops_pipeline.rulebook.places import SETTINGS_FILE, path_of
 from userops_pipeline.rulebook.problem import Problem, closest
 
 SCORE_COLUMNS = {"r": "integer", "f": "integer", "m": "integer", "fm": "integer"}
@@ -24,7 +25,7 @@ POINTS = "point_count"
 
 
 def tiers(rulebook: Rulebook, features: Typist) -> Iterator[Problem]:
-    yield from ladder(features, rulebook.tiers, "tier", "user_tier", rulebook.files.get("user_tier") or "models")
+    yield from ladder(features, rulebook.tiers, "tier", "user_tier", path_of("tiers"))
     for tier in rulebook.tiers:
         if not tier.care or not tier.care_zh:
             yield refuse(tier, "tier", "has no care or care_zh; a tier exists so that its users get something of their own: say what.")
@@ -40,8 +41,8 @@ def membership(rulebook: Rulebook) -> Iterator[Problem]:
     """The ladder of levels: what it measures adds up by day, reaches fall from the top, and each can be kept."""
     levels = rulebook.levels
     if not levels:
-        file = rulebook.files.get("user_membership") or "models"
-        yield Problem(file=file, rule="user_membership", sentence="lists no level under config.meta.levels; every user needs one.")
+        file = path_of("levels")
+        yield Problem(file=file, rule="user_membership", sentence="has no level; every user needs one.")
         return
     daily = {*rulebook.columns["int_user_day"], POINTS}
     adding = [name for name in rulebook.feature_columns if re.sub(r"_\d+d$", "", name) in daily]
@@ -84,7 +85,7 @@ def point_rules(rulebook: Rulebook, days: Typist) -> Iterator[Problem]:
             yield refuse(rule, "points", f"in 'points', {sentence}")
     for membership in rulebook.memberships:
         if membership.measure.startswith(POINTS) and not rulebook.point_rules:
-            yield refuse(membership, "rules", "measure the levels in points, but no rule earns any; list them under config.meta.points.")
+            yield refuse(membership, "rules", "measure the levels in points, but no rule earns any; add one to rules/points.yml.")
 
 
 def benefits(rulebook: Rulebook, incentives: Typist) -> Iterator[Problem]:
@@ -103,7 +104,7 @@ def value(rulebook: Rulebook) -> Iterator[Problem]:
     rules = rulebook.value
     if rules is None:
         return
-    file, rule = rulebook.files[scored.USERS], f"settings of {scored.USERS}"
+    file, rule = path_of(SETTINGS_FILE), f"settings of {scored.USERS}"
     for band in rules.bands:
         if not NAME.fullmatch(band.name) or not band.label:
             yield Problem(
@@ -156,9 +157,9 @@ def rfm_groups(rulebook: Rulebook, database: duckdb.DuckDBPyConnection) -> Itera
     groups = rulebook.rfm_groups
     if not groups:
         yield Problem(
-            file=rulebook.files.get("user_rfm") or "models",
+            file=path_of("rfm_groups"),
             rule="user_rfm",
-            sentence="lists no group under config.meta.groups; every buyer needs one.",
+            sentence="has no group; every buyer needs one.",
         )
         return
     faults = list(sound(Typist(SCORE_COLUMNS, database), groups, "group"))

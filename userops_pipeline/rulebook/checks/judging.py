@@ -93,7 +93,7 @@ def memory(typist: Typist, rules: Iterable[Lasting], kind: str) -> Iterator[Prob
 def ladder(typist: Typist, rules: Sequence[Lasting], kind: str, model: str, file: str) -> Iterator[Problem]:
     """A ladder as a whole: every rule can be asked, every rule can win, and nobody falls off."""
     if not rules:
-        yield Problem(file=file, rule=model, sentence=f"lists no {kind} under config.meta.stages; every user needs one.")
+        yield Problem(file=file, rule=model, sentence=f"has no {kind}; every user needs one.")
         return
     yield from sound(typist, rules, kind)
     yield from memory(typist, rules, kind)
@@ -167,7 +167,7 @@ def owners(rulebook: Rulebook) -> Iterator[Problem]:
 def has_an_end(rulebook: Rulebook, rule: Rule, kind: str, activity: str) -> Iterator[Problem]:
     """What speaks of the churn of an activity finds its days declared."""
     if activity in CHOICES["activity"] and rulebook.churned_after(activity) is None:
-        yield refuse(rule, kind, f"needs the days of silence that end '{activity}'; add them to after_days at user_churn_risk.")
+        yield refuse(rule, kind, f"needs the days of silence that end '{activity}'; add them to after_days of churn in the settings.")
 
 
 def ascending(rules: Rule, key: str, values: Sequence[int]) -> Iterator[Problem]:

@@ -11,14 +11,14 @@ from userops_pipeline.rulebook.book import Rulebook
 from userops_pipeline.rulebook.checks.judging import choice, faults_of, known_names, ladder, names, refuse
 from userops_pipeline.rulebook.condition import Typist, columns_in, conjuncts, guard, texts_allowed
 from userops_pipeline.rulebook.kinds.lifecycle import STAGE_COLUMN, Stage
+from userops_pipeline.rulebook.places import path_of
 from userops_pipeline.rulebook.problem import Problem
 
 PLAYBOOK = ("label", "state", "goal", "touchpoint", "action", "content", "segment")
 
 
 def plan_states(rulebook: Rulebook, features: Typist) -> Iterator[Problem]:
-    file = rulebook.files.get("user_plan_state") or "models"
-    yield from ladder(features, rulebook.plan_states, "plan state", "user_plan_state", file)
+    yield from ladder(features, rulebook.plan_states, "plan state", "user_plan_state", path_of("plan_states"))
     for state in rulebook.plan_states:
         if not state.goal:
             yield refuse(state, "plan state", "has no goal; say what its users should do next.")
@@ -46,7 +46,7 @@ def paid(rulebook: Rulebook) -> Iterator[Problem]:
 
 def stages(rulebook: Rulebook, features: Typist, state: Typist) -> Iterator[Problem]:
     stages = rulebook.stages
-    yield from ladder(features, stages, "stage", "user_lifecycle", rulebook.files.get("user_lifecycle") or "models")
+    yield from ladder(features, stages, "stage", "user_lifecycle", path_of("stages"))
     exported = {each.segment for each in rulebook.lists}
     for stage in stages:
         if not guard(stage.when, rulebook.feature_columns) and (
@@ -64,7 +64,7 @@ def stages(rulebook: Rulebook, features: Typist, state: Typist) -> Iterator[Prob
             yield from names(stage, "stage", "", "segment", stage.segment, rulebook.segments)
         elif stage.segment and stage.segment not in exported:
             yield refuse(
-                stage, "stage", f"names the segment '{stage.segment}', which no list exports, so nobody can act on it; add an exposure."
+                stage, "stage", f"names the segment '{stage.segment}', which no list exports, so nobody can act on it; add a list."
             )
         elif stage.segment and not _reaches(rulebook, stage.segment, stage.name):
             yield refuse(

@@ -76,7 +76,7 @@ def segments(rulebook: Rulebook, typist: Typist) -> Iterator[Problem]:
         elif not faults and (sentence := _impossible(segment)):
             yield refuse(segment, "segment", sentence)
         if segment.name not in exported | used:
-            yield warn(segment, "segment", "is exported by no list; add an exposure or take it out.")
+            yield warn(segment, "segment", "is exported by no list; add a list or take it out.")
 
 
 def _way_back(rulebook: Rulebook, start: Segment) -> list[str] | None:
@@ -135,5 +135,3 @@ def lists(rulebook: Rulebook, known_tools: Collection[str]) -> Iterator[Problem]
         if each.channel in consents.column("channel").only:
             for sentence in foreign_addresses(each.channel, each.match_key, each.fields):
                 yield refuse(each, "list", f"{sentence}.")
-        if not each.depends_on_audiences:
-            yield refuse(each, "list", f"does not depend on ref('{LIST_MODEL}'), so the lineage ends before it; add it to depends_on.")

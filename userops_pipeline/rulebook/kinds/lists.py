@@ -66,9 +66,17 @@ class Segment(Told):
         return wanted + "".join(f" except ({step.text})" for step in self.exclude)
 
 
-class ContactList(Told):
-    """A dbt exposure: one segment kept up to date in one campaign tool."""
+class ListOwner(Frozen):
+    """Who answers for a list, by the name and the address of a team."""
 
+    name: str = ""
+    email: str = ""
+
+
+class ContactList(Told):
+    """One segment kept up to date in one campaign tool; a dbt exposure, so that the lineage ends there."""
+
+    owner: ListOwner = ListOwner()
     tool: str = ""
     segment: str = ""
     mode: str = ""
@@ -78,7 +86,6 @@ class ContactList(Told):
     fields: dict[str, str] = Field(default_factory=dict)
     max_removed_share: float = 0.5
     max_age_days: int = 3
-    depends_on_audiences: bool = True
 
     @property
     def text(self) -> str:

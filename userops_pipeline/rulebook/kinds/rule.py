@@ -27,10 +27,11 @@ def condition_text(when: str, stays_when: str | None) -> str:
 
 
 class Rule(Frozen):
-    """What every rule has: a name, the label people read, and the YAML file it stands in."""
+    """What every rule has: a name, the label people read, a sentence about it where one is needed, and the file it stands in."""
 
     name: str = ""
     label: str = ""
+    about: str = ""
     file: str = ""
 
 

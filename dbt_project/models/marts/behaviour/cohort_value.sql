@@ -1,4 +1,4 @@
-{%- set rules = rules_of("cohort_value")["cohorts"] if execute else {"grain": "month", "dimensions": []} -%}
+{%- set rules = rules_of_cohort_value()["cohorts"] -%}
 {%- set grain, dimensions = rules["grain"], rules["dimensions"] -%}
 
 with

@@ -1,4 +1,4 @@
-{%- set dimensions = rules_of("user_survival")["dimensions"] | reject("equalto", "cohort") | list if execute else [] -%}
+{%- set dimensions = rules_of_user_survival()["dimensions"] | reject("equalto", "cohort") | list -%}
 {%- set horizon_days = survival_rules()["horizon_days"] -%}
 
 with

@@ -1,4 +1,4 @@
-{%- set dimensions = rules_of("user_survival")["dimensions"] if execute else [] -%}
+{%- set dimensions = rules_of_user_survival()["dimensions"] -%}
 
 with
     clock as (select as_of from {{ ref("int_clock") }}),

@@ -1,4 +1,4 @@
-{%- set days = rules_of("membership_benefits").get("window_days", 1) %}
+{%- set days = rules_of_membership_benefits()["window_days"] %}
 
 with
     clock as (select as_of, {{ days_after("as_of", -days) }} as before_on from {{ ref("int_clock") }}),

@@ -1,5 +1,5 @@
 {%- set features = (
-    columns_of("int_user_features") | reject("in", ["user_id", "night_on"]) | list
+    columns_of_int_user_features() | reject("in", ["user_id", "night_on"]) | list
 ) + community_columns() -%}
 
 with

@@ -1,4 +1,4 @@
-"""How the rulebook is read from dbt's manifest: where each kind of rule stands in it.
+"""How the rulebook is read from what is declared of the tables, which is worded as dbt's manifest words it.
 
 Where a kind stands is a line of places; add here how it is read when it stands elsewhere. Reading is lenient on purpose, so that one mistake never
 hides another.
@@ -7,10 +7,8 @@ Must not judge a rule beyond its shape (check does), evaluate a condition, or op
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -21,28 +19,26 @@ from userops_pipeline.rulebook.grammar import NOT_WRITTEN
 from userops_pipeline.rulebook.kinds import goals, lists
 from userops_pipeline.rulebook.kinds.rule import Rule
 from userops_pipeline.rulebook.kinds.settings import SETTINGS
-from userops_pipeline.rulebook.places import PLACES, Place, lists_in
+from userops_pipeline.rulebook.places import LISTS, PLACES, SETTINGS_FILE, Place, lists_in, path_of
 from userops_pipeline.rulebook.problem import Problem, nearest
 from userops_pipeline.rulebook.vocabulary import KEYS, VALUES
 from userops_pipeline.rulebook.wording import Said, hint, problem
 
 NO_SETTING = ("label", "owner", "window", "window_start")  # in the meta of a table, and no setting of it
-RULED_MODELS = ("user_plan_state", "user_rfm", "user_tier", "user_membership", "user_churn_risk", "goal_scorecard")
 
 
-def load(manifest: Mapping[str, Any] | Path) -> Rulebook:
-    """The rules in a dbt manifest (target/manifest.json or its content)."""
-    document: Mapping[str, Any] = json.loads(manifest.read_text(encoding="utf-8")) if isinstance(manifest, Path) else manifest
+def load(document: Mapping[str, Any]) -> Rulebook:
+    """The rules in a document of declarations."""
     models = {node["name"]: node for node in document.get("nodes", {}).values() if node.get("resource_type") == "model"}
     misread: list[Problem] = []
 
     def entries(place: Place, node: Mapping[str, Any], holder: Mapping[str, Any], key: str) -> Iterator[Rule]:
         found = holder.get(key, [])
         if not isinstance(found, list):
-            misread.append(problem(_file(node), place.table, [("not_a_list", {"key": f"{place.key}.{key}" if place.inner else key})]))
+            misread.append(problem(place.path, place.table, [("not_a_list", {"key": f"{place.key}.{key}" if place.inner else key})]))
             return
         for number, entry in enumerate(found, 1):
-            yield _read(place.kind, entry, _file(node), f"{key} entry {number}", misread)
+            yield _read(place.kind, entry, place.path, f"{key} entry {number}", misread)
 
     def read(place: Place) -> Iterator[Rule]:
         node = models.get(place.table, {})
@@ -55,34 +51,19 @@ def load(manifest: Mapping[str, Any] | Path) -> Rulebook:
         elif place.shape == "settings" and isinstance(found, Mapping):
             inner = lists_in(place.table, place.key)
             kept = {name: value for name, value in found.items() if name not in inner}
-            yield _read(place.kind, {**kept, "name": place.key}, _file(node), place.key, misread)
+            yield _read(place.kind, {**kept, "name": place.key}, place.path, place.key, misread)
         elif place.shape == "meta":
             if stated := {field: meta[field] for field in place.kind.model_fields.keys() & meta.keys()}:
-                yield _read(place.kind, {"name": place.key, **stated}, _file(node), place.key, misread)
+                yield _read(place.kind, {"name": place.key, **stated}, place.path, place.key, misread)
         elif place.shape == "columns":
             for name, column in node.get("columns", {}).items():
                 own = place.kind.model_fields.keys() - {"label"}
                 if (column.get("data_type") or "boolean").lower() in ("boolean", "bool") or own & _meta(column).keys():
-                    yield _read(place.kind, {**_meta(column), "name": name}, _file(node), f"column {name}", misread)
+                    yield _read(place.kind, {**_meta(column), "name": name}, place.path, f"column {name}", misread)
 
     exported = tuple(
-        _read(
-            lists.ContactList,
-            {
-                **_meta(exposure),
-                "name": exposure["name"],
-                "label": exposure.get("label") or _meta(exposure).get("label", ""),
-                "depends_on_audiences": _depends_on_audiences(exposure),
-            },
-            exposure.get("original_file_path", ""),
-            f"exposure {exposure['name']}",
-            misread,
-        )
-        for exposure in sorted(document.get("exposures", {}).values(), key=lambda each: each["name"])
-        # An application is what a list is sent to; another kind of exposure is none unless it says so.
-        if exposure.get("type") == "application"
-        or _depends_on_audiences(exposure)
-        or {"tool", "segment", "mode", "match_key"} & set(_meta(exposure))
+        _read(lists.ContactList, {**_meta(each), "name": each["name"], "label": each.get("label", "")}, path_of(LISTS), f"list {name}", misread)
+        for name, each in sorted(document.get("exposures", {}).items())
     )
     values = next((node for node in document.get("sources", {}).values() if node["name"] == scored.USERS), {})
     value = _settings(scored.ValueRules, values, misread)
@@ -114,8 +95,7 @@ def load(manifest: Mapping[str, Any] | Path) -> Rulebook:
         sensitive=tuple(
             name for name, column in models.get("int_user_features", {}).get("columns", {}).items() if _meta(column).get("sensitive")
         ),
-        files={name: _file(models[name]) for name in sorted({*DESCRIBED_MODELS, *RULED_MODELS} & models.keys())}
-        | ({scored.USERS: _file(values)} if values else {}),
+        files={name: _file(models[name]) for name in DESCRIBED_MODELS if name in models},
         misread=tuple(misread),
     )
 
@@ -155,7 +135,7 @@ def _settings(kind: type[AnySettings], node: Mapping[str, Any], misread: list[Pr
     try:
         return kind.model_validate(declared)
     except ValidationError as error:
-        misread += [problem(_file(node), f"settings of {node['name']}", clauses) for _, clauses in _faults(error, kind, declared)]
+        misread += [problem(path_of(SETTINGS_FILE), f"settings of {node['name']}", clauses) for _, clauses in _faults(error, kind, declared)]
         return None
 
 
@@ -217,7 +197,3 @@ def _asks(metric: Mapping[str, Any]) -> str:
 def _of(metric: Mapping[str, Any]) -> str:
     parts = metric.get("type_params") or {}
     return " / ".join(parts[part]["name"] for part in ("measure", "numerator", "denominator") if parts.get(part))
-
-
-def _depends_on_audiences(exposure: Mapping[str, Any]) -> bool:
-    return any(node.rsplit(".", 1)[-1] == lists.LIST_MODEL for node in (exposure.get("depends_on") or {}).get("nodes", []))

@@ -1,0 +1,186 @@
+"""The files of rules as text: what each says, what is typed wrongly in any of them, and on which line a rule stands.
+
+Add here what can only be seen in the text, because reading it has already lost it (duplicate keys, anchors, tags, lines). Must not judge a rule, nor
+know a table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from userops_pipeline.ground.home import PACKAGE_DIR
+from userops_pipeline.rulebook.places import FILES, SECTIONS, SETTINGS_FILE, path_of
+from userops_pipeline.rulebook.problem import Problem, nearest
+from userops_pipeline.rulebook.spelling import misspelt, sign_near
+from userops_pipeline.rulebook.wording import Said, hint, problem
+
+# What every shop begins with; its own settings hold what differs.
+DEFAULTS = PACKAGE_DIR / "templates" / "settings.yml"
+BACKUP = re.compile(r"^\.|(~|\.bak|\.orig|\.swp|\.tmp)$")
+# dbt renders what stands in braces where a text becomes a description.
+BRACES = re.compile(r"\{\{|\{%|\{#")
+# libyaml where PyYAML was built with it, as its wheels are: every night reads every file, and this is ten times as quick.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+Paragraphs = dict[str, dict[str, Any]]
+"""Keys by rule, or by section of the settings."""
+
+
+def read(folder: Path) -> dict[str, Paragraphs]:
+    """What every file of rules says, by its name without ending; a file that is not there says nothing, the settings are completed from the defaults.
+
+    What is no paragraph is left out; `check_files` tells of it.
+    """
+    said = {file: _read(folder / f"{file}.yml") for file in FILES}
+    own = said[SETTINGS_FILE]
+    said[SETTINGS_FILE] = {section: {**keys, **own.get(section, {})} for section, keys in _read(DEFAULTS).items()}
+    return said
+
+
+def _read(path: Path) -> Paragraphs:
+    try:
+        found = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 - the safe loader, in C
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
+        return {}
+    entries = found.items() if isinstance(found, dict) else ()
+    return {str(name): {str(key): value for key, value in keys.items()} for name, keys in entries if isinstance(keys, dict)}
+
+
+def check_files(folder: Path, labels: Mapping[str, str]) -> list[Problem]:
+    """What is typed wrongly in any file of rules: broken YAML, anchors, tags, duplicate keys, signs that are none, keys that nobody reads where they
+    stand, rules that nobody looks for there. `labels` are the columns that conditions may ask for, by what people call them."""
+    problems: list[Problem] = []
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        file = path.relative_to(folder).as_posix()
+        if path.is_dir() or BACKUP.search(path.name):
+            continue
+        name = file.removesuffix(".yml")
+        if name not in FILES or not file.endswith(".yml"):
+            facts = {"known": ", ".join(f"{each}.yml" for each in FILES)}
+            near = nearest(re.sub(r"\.\w+$", "", name), FILES)
+            problems.append(problem(f"rules/{file}", "file", [("unread_file", {}), *([("meant", {"meant": f"{near}.yml"})] if near else [("known", facts)])]))
+            continue
+        found, tree = _check_file(path, path_of(name))
+        problems += found
+        if tree is not None:
+            problems += rendered if (rendered := list(_rendered(tree, path_of(name)))) else misspelt(tree, name, labels)
+    return problems
+
+
+def with_lines(problems: Iterable[Problem], folder: Path) -> list[Problem]:
+    """The same problems, each with the line on which its rule begins where that can be found."""
+    return [
+        problem.model_copy(update={"line": problem.line or _line_of(folder.parent / problem.file, problem.rule.split(" ")[-1])})
+        for problem in problems
+    ]
+
+
+def _check_file(path: Path, file: str) -> tuple[list[Problem], yaml.Node | None]:
+    """What is wrong with the YAML itself, and its tree where that can be read."""
+    text = ""
+    try:
+        text = path.read_text(encoding="utf-8")
+        refused = [_event_problem(event, file) for event in yaml.parse(text, Loader=LOADER)]
+        problems = [problem for problem in refused if problem]
+        if problems:
+            return problems, None
+        # Composing expands nothing: with anchors refused, the tree is as large as the file.
+        tree = yaml.compose(text, Loader=LOADER)
+        return list(_repeated(tree, file)), tree
+    except UnicodeDecodeError:
+        return [Problem(file=file, rule="file", sentence="is not UTF-8; save it as UTF-8.")], None
+    except RecursionError:
+        return [problem(file, "file", [("too_deep", {})])], None
+    except yaml.YAMLError as error:
+        return [_not_yaml(error, text, file)], None
+
+
+def _not_yaml(error: yaml.YAMLError, text: str, file: str) -> Problem:
+    """Why the file cannot be read, and the sign that stands where YAML needs a plain one, if one does."""
+    mark, begins = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
+    reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+    clauses: list[Said] = [("not_yaml", {"reason": reason})]
+    line = mark.line + 1 if mark else None
+    if mark and (found := sign_near(text, max(mark.line - 3, min(begins.line, mark.line) if begins else 0), mark.line)):
+        line, sign = found
+        facts = {"sign": sign.shown, "name": sign.name, "meant": sign.written, "line": str(line)}
+        clauses.append(("sign_in_file", facts))
+    return problem(file, "file", clauses, line)
+
+
+def _event_problem(event: yaml.Event, file: str) -> Problem | None:
+    line = event.start_mark.line + 1
+    if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+        return Problem(
+            file=file,
+            rule="file",
+            line=line,
+            sentence="uses a YAML anchor; write the text out, so that every rule can be read where it stands.",
+        )
+    if tag := getattr(event, "tag", None):
+        return Problem(file=file, rule="file", line=line, sentence=f"uses the YAML tag '{tag}'; write plain values.")
+    return None
+
+
+def _repeated(node: yaml.Node | None, file: str) -> Iterator[Problem]:
+    if isinstance(node, yaml.MappingNode):
+        yield from _twice(
+            [key for key, _ in node.value], file, "the key '{}' stands twice in one mapping, and the last would win; take one out."
+        )
+        for _, value in node.value:
+            yield from _repeated(value, file)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _repeated(item, file)
+
+
+def _rendered(node: yaml.Node | None, file: str, key: str = "") -> Iterator[Problem]:
+    """Texts that dbt would not take as they stand: rendered, one could show a secret of the environment or become another condition."""
+    if isinstance(node, yaml.MappingNode):
+        for name, value in node.value:
+            yield from _rendered(name, file)
+            yield from _rendered(value, file, name.value if isinstance(name, yaml.ScalarNode) else "")
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _rendered(item, file, key)
+    elif isinstance(node, yaml.ScalarNode):
+        text, line = str(node.value), node.start_mark.line + 1
+        if BRACES.search(text):
+            sentence = "holds {{, {% or {#, which dbt would render instead of taking the text as it stands; write it without."
+            yield Problem(file=file, rule=key or "file", line=line, sentence=sentence)
+
+
+def _twice(nodes: Iterable[yaml.Node], file: str, sentence: str) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for node in nodes:
+        if not isinstance(node, yaml.ScalarNode):
+            continue
+        if node.value in seen:
+            yield Problem(file=file, rule=node.value, line=node.start_mark.line + 1, sentence=sentence.format(node.value))
+        seen.add(node.value)
+
+
+def _line_of(path: Path, name: str) -> int | None:
+    try:
+        waiting = [yaml.compose(path.read_text(encoding="utf-8"), Loader=LOADER)]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return None
+    while waiting:
+        node = waiting.pop(0)
+        if isinstance(node, yaml.MappingNode):
+            if line := next((key.start_mark.line + 1 for key, _ in node.value if key.value in (name, _section_of(name))), None):
+                return line
+            waiting.extend(value for _, value in node.value)
+        elif isinstance(node, yaml.SequenceNode):
+            waiting.extend(node.value)
+    return None
+
+
+def _section_of(table: str) -> str:
+    """The section of the settings that a table reads."""
+    return next((section for section, (reader, _) in SECTIONS.items() if reader == table), table)
