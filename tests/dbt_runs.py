@@ -15,12 +15,12 @@ from pathlib import Path
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 
-from userops_pipeline.ground.home import DBT_PROJECT_DIR
+from tests.changed_project import GROCER, project_of
 
 MEMORY = "partial_parse.msgpack"
 
 
-def run_dbt(warehouse: Path, *arguments: str, target: Path, project: Path = DBT_PROJECT_DIR) -> dbtRunnerResult:
+def run_dbt(warehouse: Path, *arguments: str, target: Path, project: Path | None = None) -> dbtRunnerResult:
     """One dbt command on this warehouse, `target` being the folder of what it writes; every node must succeed.
 
     A project that differs from ours in a few files has those parsed anew, no more.
@@ -30,12 +30,12 @@ def run_dbt(warehouse: Path, *arguments: str, target: Path, project: Path = DBT_
     return result
 
 
-def try_dbt(warehouse: Path, *arguments: str, target: Path, project: Path = DBT_PROJECT_DIR) -> dbtRunnerResult:
+def try_dbt(warehouse: Path, *arguments: str, target: Path, project: Path | None = None) -> dbtRunnerResult:
     """The same where something may fail."""
     target.mkdir(parents=True, exist_ok=True)
     if not (target / MEMORY).exists():
         shutil.copyfile(_remembered(warehouse.name), target / MEMORY)
-    return _invoke(warehouse, [*arguments, "--quiet"], project, target)
+    return _invoke(warehouse, [*arguments, "--quiet"], project or our_project(), target)
 
 
 def failures(result: dbtRunnerResult) -> dict[str, str]:
@@ -44,10 +44,16 @@ def failures(result: dbtRunnerResult) -> dict[str, str]:
 
 
 @functools.cache
+def our_project() -> Path:
+    """The dbt project of a shop that has the grocer's rules as they are."""
+    return project_of(GROCER, Path(tempfile.mkdtemp(prefix="project_")))
+
+
+@functools.cache
 def _remembered(name: str) -> Path:
     """What dbt remembers of our project after a parse for a warehouse of this name."""
     folder = Path(tempfile.mkdtemp(prefix="parsed_"))
-    result = _invoke(folder / name, ["parse", "--quiet"], DBT_PROJECT_DIR, folder)
+    result = _invoke(folder / name, ["parse", "--quiet"], our_project(), folder)
     assert result.success, result.exception
     return folder / MEMORY
 

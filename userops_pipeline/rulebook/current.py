@@ -35,16 +35,21 @@ def own_models() -> Path | None:
     return shop / "models" if shop and (shop / "models").is_dir() else None
 
 
+def described(rules: Path, models: Path | None = None) -> Declarations:
+    """The tables of the engine and of a folder of own models, with the rules of a folder, whatever is wrong with them."""
+    return Declarations(files_of(*filter(None, (DBT_PROJECT_DIR / "models", models))), read(rules))
+
+
 def declarations() -> Declarations:
     """The tables and the rules of the shop.
 
     Raises:
         UserOpsError: a file of rules cannot be read as it stands.
     """
-    described = Declarations(files_of(*filter(None, (DBT_PROJECT_DIR / "models", own_models()))), read(rules_folder()))
-    if problems := check_files(rules_folder(), described.labels):
+    found = described(rules_folder(), own_models())
+    if problems := check_files(rules_folder(), found.labels):
         raise UserOpsError(f"The rules are refused: {problems[0]} ({len(problems)} in all; `userops rules check` lists them).")
-    return described
+    return found
 
 
 def manifest_of(home: Home) -> dict[str, Any]:
@@ -63,7 +68,11 @@ def rules_of() -> Rulebook:
 
 
 def problems_of(tools: Collection[str]) -> list[Problem]:
-    """Everything wrong with the rules, errors and warnings, where lists may go to these tools; the files themselves are looked at first."""
-    folder = rules_folder()
-    described = Declarations(files_of(*filter(None, (DBT_PROJECT_DIR / "models", own_models()))), read(folder))
-    return check_files(folder, described.labels) or with_lines(check(load(described.document()), tools), folder)
+    """Everything wrong with the rules of the shop, errors and warnings, where lists may go to these tools."""
+    return problems_in(rules_folder(), tools, own_models())
+
+
+def problems_in(rules: Path, tools: Collection[str], models: Path | None = None) -> list[Problem]:
+    """Everything wrong with the rules of a folder; the files themselves are looked at first."""
+    found = described(rules, models)
+    return check_files(rules, found.labels) or with_lines(check(load(found.document()), tools), rules)
