@@ -32,7 +32,7 @@ from tests.bench.comparison import export_inputs
 from tests.bench.contest import contest
 from tests.bench.report import markdown
 from userops_pipeline.conclude.scored import FITS, USERS
-from userops_pipeline.ground.home import DBT_PROJECT_DIR, PROJECT_DIR, Home, write_json
+from userops_pipeline.ground.home import PROJECT_DIR, Home, write_json
 from userops_pipeline.intake.source import load_source
 
 SIZES = {"S": (20_000, 100.0, 5.0), "M": (200_000, 50.0, 5.0), "L": (1_000_000, 50.0, 5.0)}  # users, events and orders per user
@@ -110,7 +110,7 @@ def _dbt(home: Home, nodes: NodeSeconds, command: str, *chosen: str) -> dict[str
     from dbt.cli.main import dbtRunner
 
     os.environ["USEROPS_WAREHOUSE"] = str(home.warehouse)
-    folders = ["--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR), "--target-path", str(home.dbt_target)]
+    folders = ["--project-dir", str(home.project), "--profiles-dir", str(home.project), "--target-path", str(home.dbt_target)]
     result = dbtRunner(callbacks=[nodes]).invoke([command, "--quiet", *folders, "--log-path", str(home.dbt_target / "logs"), *chosen])
     failed = [(row.node.name, row.message) for row in result.result or [] if row.status in ("error", "fail")]
     if not result.success:
@@ -127,11 +127,12 @@ def score(home: Home, as_of: date) -> None:
     """The nightly step of this night in this process, as the flow runs it without Dagster around it. Leaves what it did beside."""
     from userops_pipeline.build import warehouse
     from userops_pipeline.conclude import score as scoring
+    from userops_pipeline.rulebook.current import rules_of
 
     manifest = json.loads((home.dbt_target / "manifest.json").read_text(encoding="utf-8"))
     declared = {node["name"]: node for node in manifest["sources"].values() if node["source_name"] == "scored"}
     columns = {name: {column: said["data_type"] for column, said in node["columns"].items()} for name, node in declared.items()}
-    rules = scoring.value_rules(declared[USERS]["config"]["meta"])
+    rules = rules_of().value
     warehouse.built_clock(home, as_of)
     with warehouse.reading(home) as con:
         begun, cpu_begun = time.perf_counter(), time.process_time()

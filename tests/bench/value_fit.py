@@ -18,6 +18,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from tests.changed_project import GROCER
+from tests.dbt_runs import our_project
+from userops_pipeline.conclude.scored import ValueRules
+from userops_pipeline.rulebook.current import described
+
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # CPU seconds of one thread, on both sides
 
 import duckdb
@@ -28,7 +33,6 @@ from rich.table import Table
 
 from tests.bench import processes
 from userops_pipeline.conclude import score
-from userops_pipeline.ground.home import DBT_PROJECT_DIR
 from userops_pipeline.stats import btyd
 
 REPEATS = 3
@@ -114,7 +118,7 @@ def compiled(folder: Path, warehouse: Path) -> dict[str, Any]:
     from dbt.cli.main import dbtRunner
 
     os.environ["USEROPS_WAREHOUSE"] = str(warehouse)
-    project = str(DBT_PROJECT_DIR)
+    project = str(our_project())
     places = ["--project-dir", project, "--profiles-dir", project, "--target-path", str(folder), "--log-path", str(folder)]
     result = dbtRunner().invoke(["compile", "--quiet", "--select", *BUYERS, *VIEWS, *GROUPS, *places])
     DuckDBConnectionManager.close_all_connections()
@@ -124,7 +128,7 @@ def compiled(folder: Path, warehouse: Path) -> dict[str, Any]:
     declared = {node["name"]: node for node in manifest["sources"].values() if node["source_name"] == "scored"}
     sql = {path.stem: path.read_text(encoding="utf-8") for path in (folder / "compiled").rglob("int_*.sql")}
     columns = {name: {key: value["data_type"] for key, value in node["columns"].items()} for name, node in declared.items()}
-    return {"sql": sql, "rules": declared["user_value"]["config"]["meta"], "columns": columns}
+    return {"sql": sql, "rules": described(GROCER).rules_of("user_value"), "columns": columns}
 
 
 def fill(warehouse: Path, count: int) -> None:
@@ -168,7 +172,7 @@ def step(name: str, warehouse: Path, file: Path) -> None:
         for table in {"group": GROUPS, "buyers": BUYERS}.get(name, ()):
             con.execute(f"create table intermediate.{table} as {project['sql'][table]}")
         if name in ("score", "again"):
-            outcome = score.score(con, score.value_rules(project["rules"]), project["columns"], NIGHT)
+            outcome = score.score(con, ValueRules.model_validate(project["rules"]), project["columns"], NIGHT)
             if outcome.eligibility != "eligible" or bool(outcome.fitted) != (name == "score"):
                 raise SystemExit(f"Scoring said {outcome.eligibility} and fitted {outcome.fitted}.")
 

@@ -11,11 +11,12 @@ from typing import Any
 import duckdb
 import numpy as np
 import pytest
-import yaml
+from pydantic import ValidationError
 
-from userops_pipeline.conclude import score, value_models
-from userops_pipeline.conclude.scored import CHECKS, FITS, USERS
-from userops_pipeline.ground.home import DBT_PROJECT_DIR, UserOpsError
+from tests.changed_project import GROCER
+from userops_pipeline.conclude import value_models
+from userops_pipeline.conclude.scored import CHECKS, FITS, USERS, ValueRules
+from userops_pipeline.rulebook.current import described
 from userops_pipeline.stats.btyd import Histories
 from userops_pipeline.stats.spend import RepeatSpend
 
@@ -23,11 +24,10 @@ ENOUGH: dict[str, Any] = {"buyers": 500, "history_days": 180, "most_orders": 3, 
 
 
 def meta() -> dict[str, Any]:
-    document = yaml.safe_load((DBT_PROJECT_DIR / "models" / "marts" / "value" / "_scored.yml").read_text(encoding="utf-8"))
-    return next(table for table in document["sources"][0]["tables"] if table["name"] == USERS)["config"]["meta"]
+    return dict(described(GROCER).rules_of(USERS))
 
 
-RULES = score.value_rules(meta())
+RULES = ValueRules.model_validate(meta())
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ def test_a_shop_that_lacks_one_thing_is_told_which(changed: dict[str, int], reas
     [({"model": "pareto"}, "model"), ({"horizon_days": 0}, "horizon_days"), ({"min_buyer": 3}, "min_buyer"), ({"bands": []}, "bands")],
 )
 def test_rules_that_cannot_be_are_refused(changed: dict[str, Any], word: str) -> None:
-    with pytest.raises(UserOpsError, match=f"'{word}'"):
-        score.value_rules({**meta(), **changed})
+    with pytest.raises(ValidationError, match=word):
+        ValueRules.model_validate({**meta(), **changed})
 
 
 def version(spend: RepeatSpend, customers: int = 600) -> value_models.VersionData:

@@ -7,16 +7,16 @@ Small single edges are dbt unit tests beside the models; the estimate of surviva
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
-import yaml
 from test_user_counts import AS_OF, FIRST_ON, Definition, User, age_band, build, users
+
+from tests.changed_project import GROCER
+from userops_pipeline.rulebook.current import described
 
 MODELS = ["+period_lifecycle", "+period_stage", "+retention_cohorts", "+retention_curve", "+cohort_value", "+user_survival", "+survival_monthly",
           "+user_counts_daily"]  # fmt: skip
@@ -40,23 +40,13 @@ def between(grain: str, earlier: date, later: date) -> int:
     return (start_of(grain, later) - start_of(grain, earlier)).days // {"day": 1, "week": 7}[grain]
 
 
-def declaring(new_by: str) -> Callable[[Path], None]:
-    def declare(project: Path) -> None:
-        file = project / "models" / "marts" / "periods" / "_periods.yml"
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
-        document["models"][0]["config"]["meta"]["periods"] = {"new_by": new_by}
-        file.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
-
-    return declare
-
-
 Shop = tuple[list[User], duckdb.DuckDBPyConnection, str]
 
 
 @pytest.fixture(scope="module", params=["first_activity", pytest.param("person_created", marks=pytest.mark.soak)])
 def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     everybody = users(seed=11)
-    path = build(tmp_path_factory.mktemp(request.param), everybody, OF, MODELS, declaring(request.param))
+    path = build(tmp_path_factory.mktemp(request.param), everybody, OF, MODELS, {"periods": {"new_by": request.param}})
     return everybody, duckdb.connect(str(path), read_only=True), request.param
 
 
@@ -158,13 +148,7 @@ def walked_retention(everybody: list[User], rule: dict[str, Any]) -> dict[tuple[
     return found
 
 
-def declared(model: str, key: str) -> Any:
-    folder = Path(__file__).parents[2] / "dbt_project" / "models" / "marts" / "behaviour"
-    nodes = [node for file in folder.glob("_*.yml") for node in yaml.safe_load(file.read_text(encoding="utf-8")).get("models", [])]
-    return next(node["config"]["meta"][key] for node in nodes if node["name"] == model)
-
-
-@pytest.mark.parametrize("rule", declared("retention_cohorts", "retentions"), ids=lambda rule: rule["name"])
+@pytest.mark.parametrize("rule", described(GROCER).rules_of("retention_cohorts")["retentions"], ids=lambda rule: rule["name"])
 def test_every_cell_of_a_retention_counts_the_users_of_a_walk(shop: Shop, rule: dict[str, Any]) -> None:
     everybody, tables, _ = shop
     rows = tables.execute(
@@ -178,7 +162,7 @@ def test_every_cell_of_a_retention_counts_the_users_of_a_walk(shop: Shop, rule: 
 
 def test_the_curve_takes_complete_cells_only_weighted_and_plain(shop: Shop) -> None:
     everybody, tables, _ = shop
-    rule = next(rule for rule in declared("retention_cohorts", "retentions") if rule["name"] == "weekly")
+    rule = next(rule for rule in described(GROCER).rules_of("retention_cohorts")["retentions"] if rule["name"] == "weekly")
     walked = walked_retention(everybody, rule)
     for age, cohorts, weighted, simple in tables.execute(
         "select first_period, cohort_count, weighted_share, simple_share from marts.retention_curve where retention = 'weekly' and dimension = 'total'"
@@ -208,7 +192,7 @@ def test_cohorts_bring_in_what_their_users_paid(shop: Shop) -> None:
 # -- lifetimes ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rule", declared("user_survival", "survivals"), ids=lambda rule: rule["name"])
+@pytest.mark.parametrize("rule", described(GROCER).rules_of("user_survival")["survivals"], ids=lambda rule: rule["name"])
 def test_a_life_ends_the_first_time_the_silence_is_long_enough(shop: Shop, rule: dict[str, Any]) -> None:
     everybody, tables, _ = shop
     walked, seen_from = {}, tables.execute("select min(activity_on) from intermediate.int_user_day").fetchall()[0][0]

@@ -7,9 +7,8 @@ Small single edges are dbt unit tests beside the models; nights in splits and ba
 from __future__ import annotations
 
 import random
-import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -17,8 +16,8 @@ from typing import Any
 
 import duckdb
 import pytest
-import yaml
 
+from tests.changed_project import project_with
 from tests.dbt_runs import run_dbt
 from userops_pipeline.build.warehouse import EVERYTHING, Clock, write_clock
 from userops_pipeline.ground import contract
@@ -129,21 +128,14 @@ def write_raw(path: Path, everybody: list[User]) -> None:
 
 
 def build(
-    folder: Path, everybody: list[User], of: Definition, models: list[str] = MODELS, declare: Callable[[Path], None] = lambda project: None
+    folder: Path, everybody: list[User], of: Definition, models: list[str] = MODELS, more: Mapping[str, Mapping[str, Any]] | None = None
 ) -> Path:
-    """The tables by a project that declares this definition, and what `declare` writes into its YAML."""
-    project, warehouse = folder / "project", folder / "userops.duckdb"
-    shutil.copytree(PROJECT, project)
+    """The tables of a shop whose settings have this definition, and what `more` says by section."""
+    warehouse = folder / "userops.duckdb"
     active = {"activities": of.activities, "minimum_count": of.minimum_count, "within_days": of.within_days}
-    for file, key, change in (
-        ("users/_user_counts.yml", "activity", {"active": active, "dormant_after_days": of.dormant_after}),
-        ("churn/_churn.yml", "churn", {"after_days": {"active": of.churned_after, "purchase": of.unpaid_after}}),
-    ):
-        declared = project / "models" / "marts" / file
-        document = yaml.safe_load(declared.read_text(encoding="utf-8"))
-        document["models"][0]["config"]["meta"][key] |= change
-        declared.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
-    declare(project)
+    churned = {"active": of.churned_after, "purchase": of.unpaid_after}
+    settings = {"activity": {"active": active, "dormant_after_days": of.dormant_after}, "churn": {"after_days": churned}}
+    project = project_with(folder, {**settings, **(more or {})})
     write_raw(warehouse, everybody)
     chosen = ["--select", *models, "--exclude", "resource_type:unit_test", "--indirect-selection", "cautious"]
     run_dbt(warehouse, "build", *chosen, target=folder, project=project)

@@ -18,8 +18,11 @@ import duckdb
 import numpy as np
 import pytest
 
+from tests.changed_project import GROCER
 from userops_pipeline.build import declared
 from userops_pipeline.conclude import score
+from userops_pipeline.conclude.scored import ValueRules
+from userops_pipeline.rulebook.current import described
 from userops_pipeline.simulate import Settings, simulate
 
 FIRST = date(2026, 1, 10)  # in the middle of a month, with a history before it
@@ -86,7 +89,7 @@ class Shop:
             "insert into versions_of_users values (?, ?, ?, ?)",
             [(user, *span) for user, spans in known_users(rows).items() for span in spans],
         )
-        self.compiled, self.rules, self.tables = compiled, score.value_rules(rules), tables
+        self.compiled, self.rules, self.tables = compiled, ValueRules.model_validate(rules), tables
 
     def build(self, as_of: date, facts_from: date | None) -> score.Scored:
         """One night: `facts_from` None builds everything anew."""
@@ -140,7 +143,7 @@ def compiled_as(compiled: dict[str, str], compiled_with: Any) -> Any:
     def under(origin: str, purchase: str) -> dict[str, str]:
         if (origin, purchase) == PAPERS:
             return compiled
-        changes = {"marts/value/_scored.yml": {"origin": origin, "purchase": purchase}}
+        changes = {"value": {"origin": origin, "purchase": purchase}}
         return compiled_with(changes, ("int_buyer", *VIEWS, *WINDOWED))
 
     return under
@@ -154,7 +157,7 @@ def rows() -> list[Purchase]:
 @pytest.fixture(scope="module")
 def new_shop(compiled_as: Any, manifest: dict[str, Any], rows: list[Purchase]) -> Iterator[Any]:
     scored = declared.scored_tables(manifest)
-    meta = {**declared.meta_of(scored["user_value"]), "min_buyers": 100, "min_repeat_buyers": 50, "min_history_days": 90}
+    meta = {**described(GROCER).rules_of("user_value"), "min_buyers": 100, "min_repeat_buyers": 50, "min_history_days": 90}
     tables = {name: declared.columns_of(node) for name, node in scored.items()}
 
     def make(settings: tuple[str, str] = PAPERS, **rules: Any) -> Shop:

@@ -92,13 +92,12 @@ class Commands:
         assert self._server.stdout is not None
         return json.loads(self._server.stdout.readline())
 
-    def start(self, home: Path, *arguments: object, source: Path | str, project: Path | None = None, **env: str) -> Running:
+    def start(self, home: Path, *arguments: object, source: Path | str, **env: str) -> Running:
         self._count += 1
         output = self._folder / f"{self._count}.txt"
         answer = self.ask(
             env={"USEROPS_HOME": str(home), "USEROPS_SOURCE": str(source), "COLUMNS": "200", **env},
             output=str(output),
-            project=str(project) if project else None,
             arguments=[str(argument) for argument in arguments],
         )
         return Running(answer["process"], output, self)

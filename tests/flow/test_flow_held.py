@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import gzip
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from flow_harness import EVE, LAST, FlowShop, Shelf, current_id, events_of, listening, write_events
 
-from userops_pipeline.ground.home import DBT_PROJECT_DIR, sha256_of
+from tests.changed_project import edit, shop_with
+from userops_pipeline.ground.home import sha256_of
 
 EVENTS = "app_events.jsonl.gz"
 
@@ -103,11 +103,22 @@ def test_a_refused_file_holds_the_night(yesterday: Yesterday, spoilt: FlowShop) 
     assert f"held (home): night {LAST}" in line and cause in line
 
 
-def test_a_failing_test_holds_the_night(yesterday: Yesterday, shop: FlowShop, tmp_path: Path) -> None:
-    project = Path(shutil.copytree(DBT_PROJECT_DIR, tmp_path / "dbt_project", ignore=shutil.ignore_patterns("target", "logs")))
-    (project / "tests" / "assert_nobody_ever_buys.sql").write_text("select order_id from {{ ref('user_orders') }}\n", encoding="utf-8")
-    ended = shop.nightly(yesterday.home, LAST, code=1, project=project, **yesterday.env)
-    assert "assert_nobody_ever_buys" in ended.said
+OWN_MODEL = """
+models:
+  - name: buyers_who_never_were
+    description: One row per order, though there must be none.
+    columns: [{name: user_id, data_type: string, description: Who bought}]
+    data_tests: [holds: {arguments: {expression: "false"}}]
+"""
+
+
+def test_a_failing_test_of_an_own_model_holds_the_night(yesterday: Yesterday, shop: FlowShop, tmp_path: Path) -> None:
+    mine = shop_with(tmp_path / "mine", {})
+    (mine / "models").mkdir()
+    (mine / "models" / "buyers_who_never_were.sql").write_text("select user_id from {{ ref('user_orders') }}\n", encoding="utf-8")
+    (mine / "models" / "mine.yml").write_text(OWN_MODEL, encoding="utf-8")
+    ended = shop.nightly(yesterday.home, LAST, code=1, USEROPS_SHOP=str(mine), **yesterday.env)
+    assert "buyers_who_never_were" in ended.said
     assert "yesterday's tables stay" in ended.said
     yesterday.stays()
     alone = shop.run(yesterday.home, "materialize", LAST, "published/generation", code=1)
@@ -116,18 +127,15 @@ def test_a_failing_test_holds_the_night(yesterday: Yesterday, shop: FlowShop, tm
 
 
 def test_a_refused_rule_holds_the_night_before_anything_is_built(yesterday: Yesterday, shop: FlowShop, tmp_path: Path) -> None:
-    project = Path(shutil.copytree(DBT_PROJECT_DIR, tmp_path / "dbt_project", ignore=shutil.ignore_patterns("target", "logs")))
-    tags = project / "models" / "marts" / "tags" / "_tags.yml"
-    text = tags.read_text(encoding="utf-8")
-    assert "redemption_count_90d >= 2" in text
-    tags.write_text(text.replace("redemption_count_90d >= 2", "no_such_feature >= 2"), encoding="utf-8")
+    mine = shop_with(tmp_path / "mine", {})
+    edit(mine / "rules", "tags", "redemption_count_90d >= 2", "no_such_feature >= 2")
     built = (yesterday.home / "warehouse" / "userops.duckdb").stat().st_mtime_ns
-    ended = shop.nightly(yesterday.home, LAST, code=1, project=project, **yesterday.env)
+    ended = shop.nightly(yesterday.home, LAST, code=1, USEROPS_SHOP=str(mine), **yesterday.env)
     assert "The rules are refused" in ended.said
     assert "no_such_feature" in ended.said
     assert (yesterday.home / "warehouse" / "userops.duckdb").stat().st_mtime_ns == built
     yesterday.stays()
-    assert "no_such_feature" in shop.run(yesterday.home, "rules", "check", code=1, project=project).said
+    assert "no_such_feature" in shop.run(yesterday.home, "rules", "check", code=1, USEROPS_SHOP=str(mine)).said
 
 
 @pytest.mark.parametrize("file", ["exports/audiences.parquet", "user_profile.parquet"])

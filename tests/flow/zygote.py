@@ -36,8 +36,6 @@ def _become(request: dict[str, Any]) -> None:
         os.dup2(nothing.fileno(), 0)
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
-    if request["project"]:
-        _use_project(Path(request["project"]))
     code = 1
     try:
         if request["arguments"][0] == "materialize":
@@ -53,16 +51,6 @@ def _become(request: dict[str, Any]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-
-
-def _use_project(folder: Path) -> None:
-    """Another dbt project for this child: a copy with a fault in it."""
-    from userops_pipeline.build import dbt, warehouse
-    from userops_pipeline.ground import home
-    from userops_pipeline.rulebook import current
-
-    for module in (home, warehouse, dbt, current):
-        module.DBT_PROJECT_DIR = folder  # type: ignore[attr-defined]
 
 
 def _materialize(night: str, *keys: str) -> int:

@@ -21,7 +21,7 @@ from typing import Any
 import duckdb
 import yaml
 
-from tests.changed_project import project_with
+from tests.changed_project import project_of, shop_with
 from tests.dbt_runs import run_dbt
 from userops_pipeline.deliver import permission
 from userops_pipeline.deliver.audiences import ListSpec
@@ -69,19 +69,14 @@ MODELS = ("int_contact_permission", "int_contact_point", "audience_members", "au
 
 
 def compiled_models(folder: Path) -> dict[str, str]:
-    """The SQL of the models that decide who is on a list, compiled by dbt in a project that declares LISTS instead of its own."""
-    project = project_with(folder, {})
-    exposures = [
-        {
-            "name": spec.name,
-            "type": "application",
-            "owner": {"name": "Nobody", "email": "nobody@x.example"},
-            "depends_on": ["ref('audiences')"],
-            "config": {"meta": spec.model_dump(exclude={"name"})},
-        }
+    """The SQL of the models that decide who is on a list, compiled by dbt in a shop that has LISTS instead of the grocer's."""
+    rules = shop_with(folder, {}) / "rules"
+    lists = {
+        spec.name: {"owner": {"name": "Nobody", "email": "nobody@x.example"}, **spec.model_dump(exclude={"name"})}
         for spec in LISTS.values()
-    ]
-    (project / "models" / "exports" / "exposures.yml").write_text(yaml.safe_dump({"version": 2, "exposures": exposures}), encoding="utf-8")
+    }
+    (rules / "lists.yml").write_text(yaml.safe_dump(lists), encoding="utf-8")
+    project = project_of(rules, folder)
     run_dbt(folder / "userops.duckdb", "compile", "--select", *MODELS, target=folder, project=project)
     compiled = folder / "compiled" / "userops" / "models"
     return {name: next(compiled.rglob(f"{name}.sql")).read_text(encoding="utf-8") for name in MODELS}

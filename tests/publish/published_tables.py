@@ -12,7 +12,8 @@ from pathlib import Path
 import duckdb
 import yaml
 
-from userops_pipeline.ground.home import DBT_PROJECT_DIR, Home
+from tests.dbt_runs import our_project
+from userops_pipeline.ground.home import Home
 from userops_pipeline.ground.verdicts import CheckResult
 from userops_pipeline.publish import generations
 from userops_pipeline.publish.generations import PublishedTable
@@ -26,7 +27,7 @@ def declared() -> dict[str, dict[str, str]]:
     """Type by column of every table that is published, as the YAML beside the models declares them."""
     documents = [
         yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-        for path in sorted((DBT_PROJECT_DIR / "models" / "marts").rglob("*.yml"))
+        for path in sorted((our_project() / "models" / "marts").rglob("*.yml"))
     ]
     tables = [model for document in documents for model in document.get("models", [])]
     tables += [table for document in documents for source in document.get("sources", []) for table in source["tables"]]

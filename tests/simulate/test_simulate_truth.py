@@ -6,7 +6,6 @@ Must not read a model to explain a model: causes are found in the truth and in t
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -14,12 +13,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
-import yaml
 from conftest import delivered, reading
 
+from tests.changed_project import project_with
 from tests.dbt_runs import run_dbt
 from userops_pipeline.build.warehouse import prepare_build
-from userops_pipeline.ground.home import DBT_PROJECT_DIR, Home
+from userops_pipeline.ground.home import Home
 
 USERS, NIGHTS, RATE = 1500, 40, 0.02
 MODELS = ("+int_sessions", "+user_counts_daily")
@@ -32,17 +31,9 @@ Score = dict[str, int]
 
 
 def built(home: Home, folder: Path, as_of: date) -> Path:
-    """The tables of a project that differs from ours only in the days after which a user is dormant and churned."""
-    project = folder / "project"
-    shutil.copytree(DBT_PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs"))
-    for file, key, change in (
-        ("users/_user_counts.yml", "activity", {"dormant_after_days": DORMANT}),
-        ("churn/_churn.yml", "churn", {"after_days": {"active": CHURNED, "purchase": CHURNED}}),
-    ):
-        declared = project / "models" / "marts" / file
-        document = yaml.safe_load(declared.read_text(encoding="utf-8"))
-        document["models"][0]["config"]["meta"][key] |= change
-        declared.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+    """The tables of a shop that differs from ours only in the days after which a user is dormant and churned."""
+    differs = {"activity": {"dormant_after_days": DORMANT}, "churn": {"after_days": {"active": CHURNED, "purchase": CHURNED}}}
+    project = project_with(folder, differs)
     run_dbt(home.warehouse, "run", "--select", *MODELS, target=folder, project=project)
     return home.warehouse
 

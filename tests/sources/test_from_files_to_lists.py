@@ -20,26 +20,19 @@ import duckdb
 import pytest
 from conftest import SHARED_DATA
 
-from tests.changed_project import project_with
-from userops_pipeline.ground.home import DBT_PROJECT_DIR
+from tests.changed_project import shop_with
 
 pytestmark = pytest.mark.soak
 
 MOST_MEMORY = 6 << 30
 MOST_TEMPORARY = 5 * 10**9
 HERE = Path(__file__).parent
-# The command with another dbt project, as a shop has that follows the guide and lets its lists ask for e-mail.
-WITH_PROJECT = """
+# `userops`, ended by nothing of Spark where that is installed too (see tests/conftest.py).
+COMMAND = """
 import sys
-from pathlib import Path
-__file__ = sys.argv[0]  # where Spark is installed too, it ends a process whose main module has no file (see tests/conftest.py)
-from userops_pipeline.build import dbt, warehouse
-from userops_pipeline.ground import home
-from userops_pipeline.rulebook import current
-for module in (home, warehouse, dbt, current):
-    module.DBT_PROJECT_DIR = Path(sys.argv[1])
+__file__ = sys.argv[0]
 from userops_pipeline.cli import main
-main(sys.argv[2:], prog_name="userops")
+main(sys.argv[1:], prog_name="userops")
 """
 
 
@@ -98,12 +91,12 @@ def _size(folder: Path) -> int:
     return total
 
 
-def run(source: str, variable: str, data: str, home: Path, project: Path = DBT_PROJECT_DIR) -> duckdb.DuckDBPyConnection:
+def run(source: str, variable: str, data: str, home: Path, **environment: str) -> duckdb.DuckDBPyConnection:
     """Every night of a source as one backfill, no expectation waived; what it published. Tells what it took, and holds memory and temporary files."""
     if not (SHARED_DATA / data).is_dir():
         pytest.skip(f"the data set {data} is not at {SHARED_DATA}; set USEROPS_SHARED_DATA")
-    command = [sys.executable, "-c", WITH_PROJECT, str(project), "--home", str(home), "backfill", "--source", source]
-    environment = {**os.environ, variable: str(SHARED_DATA / data)}
+    command = [sys.executable, "-c", COMMAND, "--home", str(home), "backfill", "--source", source]
+    environment = {**os.environ, **environment, variable: str(SHARED_DATA / data)}
     told = home.with_suffix(".txt")
     with told.open("wb") as output, Watched(home) as temporary:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
@@ -258,11 +251,11 @@ def test_nobody_of_olist_agreed_to_be_contacted(olist: Shop) -> None:
 @pytest.fixture(scope="module")
 def relax(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     folder = tmp_path_factory.mktemp("relax")
-    project = project_with(folder, {})
-    lists = project / "models" / "exports" / "exposures.yml"
+    shop = shop_with(folder, {})
+    lists = shop / "rules" / "lists.yml"
     lists.write_text(lists.read_text(encoding="utf-8").replace("channel: postal", "channel: email"), encoding="utf-8")
     home = folder / "home"
-    tables = run(str(HERE / "relax"), "USEROPS_TEST_DATA", "relax_takehome", home, project)
+    tables = run(str(HERE / "relax"), "USEROPS_TEST_DATA", "relax_takehome", home, USEROPS_SHOP=str(shop))
     files = files_of("relax_takehome", users="takehome_users.csv, encoding = 'latin-1'", logins="takehome_user_engagement.csv")
     files.execute("create view people as select *, strptime(creation_time, '%d-%m-%Y %H:%M') as created_at from users")
     with tables, files:

@@ -15,7 +15,7 @@ import duckdb
 import pytest
 from value_shop import build, load, scored, source_at
 
-from tests.changed_project import project_with
+from tests.changed_project import shop_with
 from userops_pipeline.ground.home import Home
 from userops_pipeline.publish import pictures
 
@@ -25,7 +25,7 @@ from cdnow import sample_file
 NIGHTS = [date(1997, month, 1) for month in (10, 11, 12)] + [date(1998, month, 1) for month in range(1, 8)]
 FIT, LAST = NIGHTS[0], NIGHTS[-1]
 # What the paper does: its model, fitted on 39 weeks and tested on the next 39. June 1998 has no purchase on its last day.
-PAPER = {"marts/value/_scored.yml": {"model": "bg_nbd", "max_days_since_order": 31}, "intermediate/int_value.yml": {"holdout_months": 9}}
+PAPER = {"value": {"model": "bg_nbd", "max_days_since_order": 31}, "value_history": {"holdout_months": 9}}
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +42,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection:
     home = Home(tmp_path_factory.mktemp("home"))
     with source_at(str(Path(__file__).parents[1] / "sources" / "cdnow"), USEROPS_TEST_DATA=files) as source:
         load(home, source, NIGHTS)
-        build(home, source, LAST, project_with(tmp_path_factory.mktemp("project"), PAPER))
-    outcome = scored(home, LAST)
+        rules = shop_with(tmp_path_factory.mktemp("shop"), PAPER) / "rules"
+        build(home, source, LAST, rules)
+    outcome = scored(home, LAST, rules)
     assert outcome.eligibility == "eligible"
     return duckdb.connect(str(home.warehouse), read_only=True)
 

@@ -20,8 +20,8 @@ import yaml
 from scipy.stats import rankdata
 from value_shop import build, load, scored, source_at
 
-from tests.changed_project import project_with
-from userops_pipeline.ground.home import DBT_PROJECT_DIR, PROJECT_DIR, Home
+from tests.changed_project import GROCER, shop_with
+from userops_pipeline.ground.home import PROJECT_DIR, Home
 from userops_pipeline.simulate import Settings, simulate
 
 FIRST, DAYS = date(2026, 1, 1), 210
@@ -55,7 +55,7 @@ def whole_history(folder: Path) -> Path:
 Numbers = dict[str, npt.NDArray[np.float64]]
 
 
-STORY = {"marts/value/_scored.yml": {"origin": "registration", "purchase": "order"}}
+STORY = {"value": {"origin": "registration", "purchase": "order"}}
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +69,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Path, Path]:
     return home, place, folder / "shop"
 
 
-def told(shop: tuple[Home, Path, Path], project: Path) -> Numbers:
-    """Of everybody with a score under the project's settings: what we say, what is true, and what the oracle is asked."""
+def told(shop: tuple[Home, Path, Path], rules: Path) -> Numbers:
+    """Of everybody with a score under these rules: what we say, what is true, and what the oracle is asked."""
     home, place, data = shop
     home.warehouse.unlink(missing_ok=True)  # tables of other settings are not to be added to
     shutil.rmtree(home.dbt_target, ignore_errors=True)  # within one process dbt takes another project's files for unchanged
     with source_at(str(place), USEROPS_DEMO_SHOP=data) as source:
-        build(home, source, LAST, project)
-    assert scored(home, LAST).eligibility == "eligible"
+        build(home, source, LAST, rules)
+    assert scored(home, LAST, rules).eligibility == "eligible"
     with duckdb.connect(str(home.warehouse), read_only=True) as con:
         return con.execute(
             "select cast(alive_probability as double) as said, cast(people.is_alive as integer) as alive, cast(is_one_time_buyer as integer) as once, "
@@ -91,13 +91,13 @@ def told(shop: tuple[Home, Path, Path], project: Path) -> Numbers:
 @pytest.fixture(scope="module")
 def known(shop: tuple[Home, Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Numbers:
     """As the shop's own settings say."""
-    return told(shop, project_with(tmp_path_factory.mktemp("story"), STORY))
+    return told(shop, shop_with(tmp_path_factory.mktemp("story"), STORY) / "rules")
 
 
 @pytest.fixture(scope="module")
 def as_shipped(shop: tuple[Home, Path, Path], known: Numbers) -> Numbers:
     """As the shipped settings say."""
-    return told(shop, DBT_PROJECT_DIR)
+    return told(shop, GROCER)
 
 
 def auc(said: npt.NDArray[np.float64], alive: npt.NDArray[np.float64]) -> float:

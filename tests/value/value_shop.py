@@ -15,14 +15,17 @@ from typing import Any
 
 import duckdb
 
+from tests.changed_project import GROCER, project_of
 from tests.dbt_runs import run_dbt
 from userops_pipeline.build import warehouse
-from userops_pipeline.build.declared import columns_of, meta_of, scored_tables
+from userops_pipeline.build.declared import columns_of, scored_tables
 from userops_pipeline.conclude import score, scored
-from userops_pipeline.ground.home import DBT_PROJECT_DIR, Home
+from userops_pipeline.conclude.scored import ValueRules
+from userops_pipeline.ground.home import Home
 from userops_pipeline.intake.conform import conform
 from userops_pipeline.intake.landing import land
 from userops_pipeline.intake.source import Source, load_source
+from userops_pipeline.rulebook.current import described
 
 READ = [f"+{name}" for _, name in scored.INPUTS]
 
@@ -38,10 +41,10 @@ def source_at(name_or_folder: str, **folder: Path) -> Iterator[Source]:
         del os.environ[variable]
 
 
-def declared(home: Home) -> tuple[dict[str, Any], dict[str, score.Columns]]:
-    """The rules of user_value and the columns of the scored tables, as the project says that was built last."""
+def declared(home: Home) -> dict[str, score.Columns]:
+    """The columns of the scored tables, as the project says that was built last."""
     tables = scored_tables(json.loads((home.dbt_target / "manifest.json").read_text(encoding="utf-8")))
-    return dict(meta_of(tables["user_value"])), {name: columns_of(node) for name, node in tables.items()}
+    return {name: columns_of(node) for name, node in tables.items()}
 
 
 def load(home: Home, source: Source, nights: Sequence[date]) -> None:
@@ -50,18 +53,18 @@ def load(home: Home, source: Source, nights: Sequence[date]) -> None:
     conform(home, source, list(nights))
 
 
-def build(home: Home, source: Source, as_of: date, project: Path = DBT_PROJECT_DIR) -> None:
+def build(home: Home, source: Source, as_of: date, rules: Path = GROCER) -> None:
     """What the score step reads, built by dbt for this night."""
     warehouse.prepare_build(home, [source], as_of)
     chosen = ["--select", *READ, "--indirect-selection", "cautious", "--exclude", "resource_type:unit_test"]
-    run_dbt(home.warehouse, "build", *chosen, target=home.dbt_target, project=project)
+    run_dbt(home.warehouse, "build", *chosen, target=home.dbt_target, project=project_of(rules, home.root))
     warehouse.finish_build(home, as_of)
 
 
-def scored(home: Home, as_of: date, **rules: Any) -> score.Scored:
-    """The scores of this night, by the declared rules but for these."""
-    meta, tables = declared(home)
+def scored(home: Home, as_of: date, rules: Path = GROCER, **others: Any) -> score.Scored:
+    """The scores of this night, by the settings of a folder of rules but for these."""
+    settings = ValueRules.model_validate({**described(rules).rules_of("user_value"), **others})
     with duckdb.connect(str(home.warehouse)) as connection:
-        outcome = score.score(connection, score.value_rules({**meta, **rules}), tables, as_of)
+        outcome = score.score(connection, settings, declared(home), as_of)
     assert [check.name for check in outcome.checks if not check.passed] == []
     return outcome

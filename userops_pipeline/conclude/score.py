@@ -16,7 +16,6 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
-from pydantic import ValidationError
 
 from userops_pipeline.conclude.scored import BY_VERSION, CALIBRATION, CHECKS, FITS, TRACKING, USERS, ValueRules
 from userops_pipeline.conclude.value_models import (
@@ -52,20 +51,6 @@ class Scored:
     in_force: Row | None
     eligibility: str
     checks: tuple[CheckResult, ...]
-
-
-def value_rules(meta: Mapping[str, Any]) -> ValueRules:
-    """The rules declared at user_value (its `config.meta`).
-
-    Raises:
-        UserOpsError: one is missing, unknown or impossible.
-    """
-    try:
-        return ValueRules.model_validate({key: value for key, value in meta.items() if key not in ("label", "owner")})
-    except ValidationError as error:
-        fault = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        raise UserOpsError(f"The rules of {USERS} are refused: '{where}' {fault['msg'][0].lower()}{fault['msg'][1:]}.") from None
 
 
 def score(

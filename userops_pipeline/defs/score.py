@@ -16,17 +16,24 @@ from userops_pipeline.build import warehouse
 from userops_pipeline.build.declared import columns_of, meta_of, scored_tables
 from userops_pipeline.conclude import scored
 from userops_pipeline.defs import transform
-from userops_pipeline.defs.resources import DATA_TEAM, WriterLock, partition_range, shown
+from userops_pipeline.defs.resources import DATA_TEAM, WriterLock, held, partition_range, shown
 from userops_pipeline.ground.faults import crash_point
 from userops_pipeline.ground.home import Home, write_json
 from userops_pipeline.intake.shop import Shop
 from userops_pipeline.publish import generations, pictures
-from userops_pipeline.rulebook.current import manifest_of
+from userops_pipeline.rulebook.current import manifest_of, rules_of
 
 
 def scored_key(name: str) -> dg.AssetKey:
     """The key of a scored table: beside the marts, where it is published."""
     return dg.AssetKey(["marts", name])
+
+
+def _rules() -> scored.ValueRules:
+    rules = rules_of().value
+    if rules is None:
+        raise held("The settings of value cannot be read; `userops rules check` says why. Nothing was scored.")
+    return rules
 
 
 def score_assets(shop: Shop) -> dg.AssetsDefinition:
@@ -46,7 +53,7 @@ def score_assets(shop: Shop) -> dg.AssetsDefinition:
         begun = time.perf_counter()
         _, as_of = partition_range(context, shop.home)
         warehouse.built_clock(shop.home, as_of)
-        rules = scoring.value_rules(meta_of(declared[scored.USERS]))
+        rules = _rules()
         tables = {name: columns_of(node) for name, node in declared.items()}
         with warehouse.reading(shop.home) as connection:
             outcome = scoring.score(connection, rules, tables, as_of, context.log.info)

@@ -80,7 +80,9 @@ def shop_folder() -> Path | None:
     """
     if named := os.environ.get("USEROPS_SHOP"):
         if not (Path(named) / SHOP_FILE).is_file():
-            raise UserOpsError(f"USEROPS_SHOP is {named!r}, where there is no {SHOP_FILE}; name the folder of a shop, or make one: `userops init`.")
+            raise UserOpsError(
+                f"USEROPS_SHOP is {named!r}, where there is no {SHOP_FILE}; name the folder of a shop, or make one: `userops init`."
+            )
         return Path(named).resolve()
     here = Path.cwd()
     return next((folder for folder in (here, *here.parents) if (folder / SHOP_FILE).is_file()), None)

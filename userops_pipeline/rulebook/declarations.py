@@ -12,8 +12,16 @@ from typing import Any
 
 import yaml
 
-from userops_pipeline.conclude import scored
-from userops_pipeline.rulebook.places import LISTS, PLACES, RULE_FILES, RULED_TABLES, SECTIONS, SEGMENTS, SETTINGS_FILE, TAGS, Place, path_of
+from userops_pipeline.rulebook.places import (
+    LISTS,
+    PLACES,
+    RULE_FILES,
+    RULED_TABLES,
+    SECTIONS,
+    SETTINGS_FILE,
+    TAGS,
+    path_of,
+)
 from userops_pipeline.rulebook.rule_files import LOADER, Paragraphs
 
 Entry = dict[str, Any]
@@ -26,7 +34,10 @@ class Declarations:
     def __init__(self, files: Mapping[str, Entry], said: Mapping[str, Paragraphs]) -> None:
         self.models = {entry["name"]: (file, entry) for file, entry in _entries(files, "models")}
         self.sources = {
-            table["name"]: (file, table) for file, source in _entries(files, "sources") for table in source.get("tables", []) if "name" in table
+            table["name"]: (file, table)
+            for file, source in _entries(files, "sources")
+            for table in source.get("tables", [])
+            if "name" in table
         }
         self.metrics = dict(_named(_entries(files, "metrics")))
         self.measures = [measure for _, model in _entries(files, "semantic_models") for measure in model.get("measures", [])]
@@ -92,7 +103,11 @@ class Declarations:
             for name, (file, model) in self.models.items()
         }
         sources = {
-            name: {"name": name, "original_file_path": file, "config": {"meta": {**_meta(table), **(self.rules_of(name) if name in RULED_TABLES else {})}}}
+            name: {
+                "name": name,
+                "original_file_path": file,
+                "config": {"meta": {**_meta(table), **(self.rules_of(name) if name in RULED_TABLES else {})}},
+            }
             for name, (file, table) in self.sources.items()
         }
         return {"nodes": nodes, "sources": sources, "exposures": self._lists(), "metrics": dict(self._metrics())}

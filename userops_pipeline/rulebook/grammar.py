@@ -78,7 +78,9 @@ PROSE_KEYS = {
     "email",
 }
 CONDITION_KEYS = {"when", "stays_when", "sql", "points"}
-NOT_WRITTEN = {"file",}  # of a kind, and no key of the files
+NOT_WRITTEN = {
+    "file",
+}  # of a kind, and no key of the files
 
 
 def shape_of(annotation: Any, key: str = "") -> Shape:

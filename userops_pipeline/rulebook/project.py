@@ -30,9 +30,9 @@ ABOUT_MACROS = (
 def compose(home: Home, declarations: Declarations, own_models: Path | None) -> None:
     """Write the project; files that say what they said before are left alone, so that dbt parses anew only what changed."""
     wanted = {**_files_in(DBT_PROJECT_DIR), **_own(own_models), **generated(declarations)}
-    for place in {TAGS, SEGMENTS}:
-        file, described = declarations.models[place]
-        wanted[file] = _with_columns(wanted[file], place, list(declarations.columns_of_rules(place).values()))
+    for table in (TAGS, SEGMENTS):
+        file, _ = declarations.models[table]
+        wanted[file] = _with_columns(wanted[file], table, list(declarations.columns_of_rules(table).values()))
     there = {path.relative_to(home.project).as_posix(): path for path in home.project.rglob("*") if path.is_file()}
     for name, content in wanted.items():
         if name not in there or there[name].read_bytes() != content:
@@ -53,7 +53,9 @@ def generated(declarations: Declarations) -> dict[str, bytes]:
 
 def given(declarations: Declarations) -> dict[str, Any]:
     """What each macro returns, by its name."""
-    documented = {table: {name: column.get("data_type") for name, column in declarations.columns_of(table).items()} for table in declarations.models}
+    documented = {
+        table: {name: column.get("data_type") for name, column in declarations.columns_of(table).items()} for table in declarations.models
+    }
     return {
         **{f"rules_of_{table}": declarations.rules_of(table) for table in RULED_TABLES},
         "rules_of_tags": [{"name": name, **keys} for name, keys in declarations.said["tags"].items()],

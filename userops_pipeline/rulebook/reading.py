@@ -62,7 +62,13 @@ def load(document: Mapping[str, Any]) -> Rulebook:
                     yield _read(place.kind, {**_meta(column), "name": name}, place.path, f"column {name}", misread)
 
     exported = tuple(
-        _read(lists.ContactList, {**_meta(each), "name": each["name"], "label": each.get("label", "")}, path_of(LISTS), f"list {name}", misread)
+        _read(
+            lists.ContactList,
+            {**_meta(each), "name": each["name"], "label": each.get("label", "")},
+            path_of(LISTS),
+            f"list {name}",
+            misread,
+        )
         for name, each in sorted(document.get("exposures", {}).items())
     )
     values = next((node for node in document.get("sources", {}).values() if node["name"] == scored.USERS), {})
@@ -135,7 +141,9 @@ def _settings(kind: type[AnySettings], node: Mapping[str, Any], misread: list[Pr
     try:
         return kind.model_validate(declared)
     except ValidationError as error:
-        misread += [problem(path_of(SETTINGS_FILE), f"settings of {node['name']}", clauses) for _, clauses in _faults(error, kind, declared)]
+        misread += [
+            problem(path_of(SETTINGS_FILE), f"settings of {node['name']}", clauses) for _, clauses in _faults(error, kind, declared)
+        ]
         return None
 
 

@@ -17,7 +17,7 @@ from userops_pipeline.ground.home import PACKAGE_DIR
 from userops_pipeline.rulebook.places import FILES, SECTIONS, SETTINGS_FILE, path_of
 from userops_pipeline.rulebook.problem import Problem, nearest
 from userops_pipeline.rulebook.spelling import misspelt, sign_near
-from userops_pipeline.rulebook.wording import Said, hint, problem
+from userops_pipeline.rulebook.wording import Said, problem
 
 # What every shop begins with; its own settings hold what differs.
 DEFAULTS = PACKAGE_DIR / "templates" / "settings.yml"
@@ -63,7 +63,11 @@ def check_files(folder: Path, labels: Mapping[str, str]) -> list[Problem]:
         if name not in FILES or not file.endswith(".yml"):
             facts = {"known": ", ".join(f"{each}.yml" for each in FILES)}
             near = nearest(re.sub(r"\.\w+$", "", name), FILES)
-            problems.append(problem(f"rules/{file}", "file", [("unread_file", {}), *([("meant", {"meant": f"{near}.yml"})] if near else [("known", facts)])]))
+            problems.append(
+                problem(
+                    f"rules/{file}", "file", [("unread_file", {}), *([("meant", {"meant": f"{near}.yml"})] if near else [("known", facts)])]
+                )
+            )
             continue
         found, tree = _check_file(path, path_of(name))
         problems += found

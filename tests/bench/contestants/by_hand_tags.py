@@ -7,17 +7,15 @@ import hashlib
 from pathlib import Path
 
 import duckdb
-import yaml
 
-from userops_pipeline.ground.home import DBT_PROJECT_DIR
+from tests.changed_project import GROCER
+from userops_pipeline.rulebook.current import described
 
 
 def declared() -> dict[str, tuple[str, bool]]:
     """Condition of each tag, and whether it comes before what an agent says."""
-    document = yaml.safe_load((DBT_PROJECT_DIR / "models" / "marts" / "tags" / "_tags.yml").read_text(encoding="utf-8"))
-    columns = next(model for model in document["models"] if model["name"] == "user_tags")["columns"]
-    metas = {column["name"]: column["config"]["meta"] for column in columns}
-    return {name: (meta["when"], meta.get("precedence") == "rule") for name, meta in metas.items() if "when" in meta}
+    rules = described(GROCER).said["tags"]
+    return {name: (keys["when"], keys.get("precedence") == "rule") for name, keys in rules.items()}
 
 
 def tags(con: duckdb.DuckDBPyConnection, outputs: Path) -> None:

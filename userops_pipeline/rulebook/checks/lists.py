@@ -13,7 +13,7 @@ from userops_pipeline.ground.channels import foreign_addresses
 from userops_pipeline.rulebook.book import Rulebook
 from userops_pipeline.rulebook.checks.judging import choice, faults_of, known_names, names, refuse, sound, warn
 from userops_pipeline.rulebook.condition import Typist, columns_in, contradiction, guard
-from userops_pipeline.rulebook.kinds.lists import LIST_MODEL, Segment, Tag
+from userops_pipeline.rulebook.kinds.lists import Segment, Tag
 from userops_pipeline.rulebook.problem import Problem, closest
 
 PRECEDENCES = ("manual", "rule")
