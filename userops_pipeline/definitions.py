@@ -14,6 +14,7 @@ from userops_pipeline.defs.resources import WriterLock, progress_logger
 from userops_pipeline.defs.review import review_asset
 from userops_pipeline.defs.score import score_assets
 from userops_pipeline.defs.transform import build_assets
+from userops_pipeline.ground import shop_file
 from userops_pipeline.ground.home import keep_private
 from userops_pipeline.intake.shop import Shop
 
@@ -37,5 +38,6 @@ def build_definitions(shop: Shop) -> dg.Definitions:
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """The shop that the environment names."""
+    """The shop around, or that the environment names."""
+    shop_file.enter()
     return build_definitions(Shop.from_environment())

@@ -94,9 +94,8 @@ class Clock:
 def project_hash(home: Home) -> str:
     """Changes when anything the tables follow from, beside the data, changes: models, macros, rules, tests, contract, engine, statistics."""
     digest = hashlib.sha256(f"{engine()} {duckdb.__version__} {importlib.metadata.version('scipy')}".encode())
-    files = [contract.CONTRACT_FILE, home.project / "dbt_project.yml", *SCORING]
-    for folder in ("models", "macros", "tests"):
-        files += [path for path in (home.project / folder).rglob("*") if path.suffix in (".sql", ".yml")]
+    files = [contract.CONTRACT_FILE, *SCORING]
+    files += [path for path in home.project.rglob("*") if path.suffix in (".sql", ".yml")]
     for path in sorted(files):
         digest.update(str(path.relative_to(path.parents[2])).encode() + path.read_bytes())
     return digest.hexdigest()[:16]

@@ -42,16 +42,25 @@ class _Night(click.ParamType):
 
 
 NIGHT = _Night()
+OUTSIDE = {"init"}  # commands that ask nothing of a shop around
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="userops-pipeline", prog_name="userops")
-@click.option("--home", type=click.Path(path_type=Path), help="Folder of the shop's data (default: USEROPS_HOME, else data/).")
-def main(home: Path | None) -> None:
+@click.option("--shop", type=click.Path(path_type=Path), help="Folder of the shop (default: the nearest one upwards with a shop.yml).")
+@click.option(
+    "--home", type=click.Path(path_type=Path), help="Folder of what runs write (default: USEROPS_HOME, else .userops/ of the shop)."
+)
+@click.pass_context
+def main(ctx: click.Context, shop: Path | None, home: Path | None) -> None:
     """The data engine of user operations: every night from files to tables and campaign lists."""
     keep_private()
+    if shop is not None:
+        os.environ["USEROPS_SHOP"] = str(shop.resolve())
     if home is not None:
         os.environ["USEROPS_HOME"] = str(home.resolve())
+    if ctx.invoked_subcommand not in OUTSIDE:
+        _enter_shop()
 
 
 def speaks_plainly(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -81,6 +90,13 @@ def speaks_plainly(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
+@speaks_plainly
+def _enter_shop() -> None:
+    from userops_pipeline.ground import shop_file
+
+    shop_file.enter()
+
+
 def _is_lost_file(error: BaseException) -> bool:
     """Whether DuckDB, which only some commands load, could not read a file."""
     duckdb = sys.modules.get("duckdb")
@@ -88,7 +104,7 @@ def _is_lost_file(error: BaseException) -> bool:
 
 
 def source_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--source", help="Source folder or its name (default: USEROPS_SOURCE, else complete_journey).")(function)
+    return click.option("--source", help="Source folder or its name (default: those of the shop, else complete_journey).")(function)
 
 
 def language_option(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -26,7 +26,7 @@ from userops_pipeline.ground.home import PROJECT_DIR, Home, UserOpsError
 @speaks_plainly
 def nightly(night: date, source: str | None, **options: Any) -> None:
     """Run one night: land, conform, gate, build, score, publish, deliver."""
-    _run(source, night, night, **options)
+    run_range(source, night, night, **options)
 
 
 @main.command()
@@ -40,10 +40,10 @@ def nightly(night: date, source: str | None, **options: Any) -> None:
 @speaks_plainly
 def backfill(first: date | None, last: date | None, source: str | None, **options: Any) -> None:
     """Run a range of nights as one run."""
-    _run(source, first, last, **options)
+    run_range(source, first, last, **options)
 
 
-def _run(source: str | None, first: date | None, last: date | None, *, waive: tuple[str, ...], dry_run: bool, **options: bool) -> None:
+def run_range(source: str | None, first: date | None, last: date | None, *, waive: tuple[str, ...], dry_run: bool, **options: bool) -> None:
     """Run these nights under the watch: whatever keeps them from being published is told. The first cause is the last line."""
     from userops_pipeline.oncall.runs import Calendar
     from userops_pipeline.oncall.watch import watching

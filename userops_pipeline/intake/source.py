@@ -23,7 +23,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from userops_pipeline.ground import contract
-from userops_pipeline.ground.home import PACKAGE_DIR, PROJECT_DIR, SHIPPED_DIR, UserOpsError
+from userops_pipeline.ground.home import PACKAGE_DIR, PROJECT_DIR, SHIPPED_DIR, UserOpsError, shop_folder
 
 SOURCES_DIR = PACKAGE_DIR / "sources"
 PLAIN_NAME = re.compile(r"[\w][\w.\- ]*")
@@ -62,7 +62,8 @@ Ratio = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Root(BaseModel):
-    """Where a source's files lie: an installed Python package, a folder named by an environment variable, or a folder of the project."""
+    """Where a source's files lie: an installed Python package, a folder named by an environment variable, or a folder of the shop, or of
+    the project where there is none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -90,8 +91,8 @@ class Root(BaseModel):
         if self.env and os.environ.get(self.env):
             return Path(os.environ[self.env])
         if self.path:
-            ours = SHIPPED_DIR / self.path  # the sample's files come with the engine
-            return ours if ours.exists() and not (PROJECT_DIR / self.path).exists() else PROJECT_DIR / self.path
+            mine, ours = (shop_folder() or PROJECT_DIR) / self.path, SHIPPED_DIR / self.path  # the sample's files come with the engine
+            return ours if ours.exists() and not mine.exists() else mine
         raise UserOpsError(f"The folder of the source's files is not known; set the environment variable {self.env}.")
 
 

@@ -42,6 +42,11 @@ def read(folder: Path) -> dict[str, Paragraphs]:
     return said
 
 
+def own(folder: Path) -> dict[str, Paragraphs]:
+    """What the files of a folder say themselves, without defaults and without files that say nothing."""
+    return {file: said for file in FILES if (said := _read(folder / f"{file}.yml"))}
+
+
 def _read(path: Path) -> Paragraphs:
     try:
         found = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 - the safe loader, in C
@@ -57,7 +62,7 @@ def check_files(folder: Path, labels: Mapping[str, str]) -> list[Problem]:
     problems: list[Problem] = []
     for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
         file = path.relative_to(folder).as_posix()
-        if path.is_dir() or BACKUP.search(path.name):
+        if path.is_dir() or any(BACKUP.search(part) for part in path.relative_to(folder).parts):
             continue
         name = file.removesuffix(".yml")
         if name not in FILES or not file.endswith(".yml"):
