@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from userops_pipeline.cli.command import NIGHT, language_option, main, near, out, published, show_table, speaks_plainly
-from userops_pipeline.ground.home import PROJECT_DIR, Home
+from userops_pipeline.ground.home import PROJECT_DIR, Home, shop_folder
 from userops_pipeline.ground.words import Language
 
 
@@ -48,12 +48,15 @@ def summary() -> None:
         out.print(f"review      {near(found.review)}")
     out.print(f"lists       {near(home.exports)}")
     out.print("\nTry next:")
-    command = "userops" if home.root == PROJECT_DIR / "data" else f"userops --home {home.root}"
-    source = "" if found.sources == "complete_journey" else f" --source {os.environ.get('USEROPS_SOURCE') or found.sources}"
+    shop = shop_folder()
+    is_plain = home.root == (shop / ".userops" if shop else PROJECT_DIR / "data")
+    command = "userops" if is_plain else f"userops --home {home.root}"
+    is_told = shop is not None or found.sources == "complete_journey"
+    source = "" if is_told else f" --source {os.environ.get('USEROPS_SOURCE') or found.sources}"
     out.print(f"  {command} explain {found.example_user}", soft_wrap=True)
     out.print(f'  {command} rules preview "days_since_order > 30 and order_count >= 10"', soft_wrap=True)
     out.print(f"  {command} nightly --date {found.as_of}{source}      (the same night again: nothing is sent twice)", soft_wrap=True)
-    out.print("  make ui\n")
+    out.print("  make ui\n" if shop is None else "  userops ui\n")
 
 
 @main.command()

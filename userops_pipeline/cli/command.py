@@ -20,7 +20,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from userops_pipeline.ground.home import PROJECT_DIR, Home, UserOpsError, fault_of_machine, keep_private
+from userops_pipeline.ground.home import PROJECT_DIR, Home, UserOpsError, fault_of_machine, keep_private, shop_folder
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)  # a file or a pipe has no width to fold at
 STOPPED = 128 + signal.SIGINT  # the exit code of a command that a signal ended
@@ -140,8 +140,9 @@ def published(home: Home) -> Path:
 
 
 def near(path: Path) -> str:
-    """A path as one would type it from the project."""
-    return str(path.relative_to(PROJECT_DIR)) if path.is_relative_to(PROJECT_DIR) else str(path)
+    """A path as one would type it from the shop, or from the project."""
+    here = shop_folder() or PROJECT_DIR
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def show_table(title: str, columns: list[str], rows: list[tuple[str, ...]]) -> None:

@@ -11,68 +11,65 @@
     {%- set since = rows_since(staged) -%}
     {%- if at and staged == "whole" -%} {{- windowed(on, start=since) -}} {%- endif -%}
     {%- set contract = contract_of(table) -%}
-        {%- set key = contract["key"] -%}
-        {%- set published = [] -%}
-        {%- for column in contract["staging"] -%}
-            {%- do published.append(column) -%} {%- if column == at -%} {%- do published.append(on) -%} {%- endif -%}
-        {%- endfor -%}
-        {%- do published.append("arrived_on") -%}
-        {%- set lineage = ["source_name", "source_file", "source_row"] -%}
-        {%- set hidden_key = key | reject("in", published) | list -%}
-        {%- set kept = published | reject("equalto", on) | list + (["business_zone", since ~ "_at"] if at else []) -%}
-        with
-            arrived as {{ inlined() }} (
-                select
-                    {%- for column in published + hidden_key + lineage if column != on %}
-                        raw.{{ column }},
-                    {%- endfor %}
-                    {%- if at %} clock.business_zone, clock.{{ since }}_at, {%- endif %}
-                    {{ key_hash(contract) }} as key_hash
-                from {{ relation }} as raw
-                cross join {{ clock }} as clock
-                where {{ has_arrived(at, staged) }}
-            ),
-            -- Few keys arrive twice: finding those is cheap, ranking or copying every row is not.
-            again as (
-                {%- if again %}select key_hash from {{ again }}
-                {%- else %}{{ arrived_again(table, at, staged) }}
-                {%- endif -%}
-            ),
-            -- A case and not a join: a planner that expects many of them would keep all rows in memory instead.
-            single as (
-                select {{ kept | join(", ") }}
-                from arrived
-                where case when key_hash in (select key_hash from again) then 1 else 0 end = 0
-            ),
-            ranked as (
-                select
-                    {{ kept | join(", ") }},
-                    row_number() over (
-                        partition by {{ key | join(", ") }}
-                        order by arrived_on desc, source_row desc, source_name desc, source_file desc
-                    ) as version_rank
-                from arrived
-                where case when key_hash in (select key_hash from again) then 1 else 0 end = 1
-            ),
-            latest as (
-                select {{ kept | join(", ") }}
-                from single
-                union all
-                select {{ kept | join(", ") }}
-                from ranked
-                where version_rank = 1
-            ),
-            dated as (
-                select
-                    {{ kept | join(", ") }}
-                    {%- if at %}, {{ business_date(at, "business_zone") }} as {{ on }} {%- endif %}
-                from latest
-            )
+    {%- set key = contract["key"] -%}
+    {%- set published = [] -%}
+    {%- for column in contract["staging"] -%}
+        {%- do published.append(column) -%} {%- if column == at -%} {%- do published.append(on) -%} {%- endif -%}
+    {%- endfor -%}
+    {%- do published.append("arrived_on") -%}
+    {%- set lineage = ["source_name", "source_file", "source_row"] -%}
+    {%- set hidden_key = key | reject("in", published) | list -%}
+    {%- set kept = published | reject("equalto", on) | list + (["business_zone", since ~ "_at"] if at else []) -%}
+    with
+        arrived as {{ inlined() }} (
+            select
+                {%- for column in published + hidden_key + lineage if column != on %} raw.{{ column }}, {%- endfor %}
+                {%- if at %} clock.business_zone, clock.{{ since }}_at, {%- endif %}
+                {{ key_hash(contract) }} as key_hash
+            from {{ relation }} as raw
+            cross join {{ clock }} as clock
+            where {{ has_arrived(at, staged) }}
+        ),
+        -- Few keys arrive twice: finding those is cheap, ranking or copying every row is not.
+        again as (
+            {%- if again %}select key_hash from {{ again }}
+            {%- else %}{{ arrived_again(table, at, staged) }}
+            {%- endif -%}
+        ),
+        -- A case and not a join: a planner that expects many of them would keep all rows in memory instead.
+        single as (
+            select {{ kept | join(", ") }}
+            from arrived
+            where case when key_hash in (select key_hash from again) then 1 else 0 end = 0
+        ),
+        ranked as (
+            select
+                {{ kept | join(", ") }},
+                row_number() over (
+                    partition by {{ key | join(", ") }}
+                    order by arrived_on desc, source_row desc, source_name desc, source_file desc
+                ) as version_rank
+            from arrived
+            where case when key_hash in (select key_hash from again) then 1 else 0 end = 1
+        ),
+        latest as (
+            select {{ kept | join(", ") }}
+            from single
+            union all
+            select {{ kept | join(", ") }}
+            from ranked
+            where version_rank = 1
+        ),
+        dated as (
+            select
+                {{ kept | join(", ") }} {%- if at %}, {{ business_date(at, "business_zone") }} as {{ on }} {%- endif %}
+            from latest
+        )
 
-        select {{ published | join(", ") }}
-        from dated
-        {#- Said of the time and not of its date: the date would be reckoned twice for every row. #}
-        {%- if at %} where {{ at }} >= {{ since }}_at {%- endif %}
+    select {{ published | join(", ") }}
+    from dated
+    {#- Said of the time and not of its date: the date would be reckoned twice for every row. #}
+    {%- if at %} where {{ at }} >= {{ since }}_at {%- endif %}
 {% endmacro %}
 
 {#-
@@ -83,12 +80,12 @@
     {%- set relation = source("raw", table) -%}
     {%- set clock = ref("int_clock") -%}
     {%- set key = key_hash(contract_of(table)) -%}
-        select {{ key }} as key_hash
-        from {{ relation }} as raw
-        cross join {{ clock }} as clock
-        where {{ has_arrived(at, staged) }}
-        group by {{ key }}
-        having count(*) > 1
+    select {{ key }} as key_hash
+    from {{ relation }} as raw
+    cross join {{ clock }} as clock
+    where {{ has_arrived(at, staged) }}
+    group by {{ key }}
+    having count(*) > 1
 {% endmacro %}
 
 {% macro key_hash(contract) -%}

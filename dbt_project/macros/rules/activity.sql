@@ -1,8 +1,6 @@
 {#- What counts as active, dormant, reached, engaged …, as declared at user_counts_daily; as churned, at user_churn_risk. -#}
 {% macro activity_rules() -%}
-    {{
-        return(dict(rules_of_user_counts_daily()["activity"], churned_after_days=churned_after("active")))
-    }}
+    {{ return(dict(rules_of_user_counts_daily()["activity"], churned_after_days=churned_after("active"))) }}
 {%- endmacro %}
 
 {#- True of a row of int_activity that is one of the declared kind; `own` stands for everything the user did of their own. -#}
@@ -49,14 +47,10 @@
 {%- endmacro %}
 
 {#- The dimensions users are counted by, as declared at user_structure_daily: name and label. -#}
-{% macro user_dimensions() -%}
-    {{ return(rules_of_user_structure_daily()["dimensions"]) }}
-{%- endmacro %}
+{% macro user_dimensions() -%} {{ return(rules_of_user_structure_daily()["dimensions"]) }} {%- endmacro %}
 
 {#- First ages of the bands an age is shown in. -#}
-{% macro age_bounds() -%}
-    {{ return(rules_of_user_structure_daily()["age_bounds"]) }}
-{%- endmacro %}
+{% macro age_bounds() -%} {{ return(rules_of_user_structure_daily()["age_bounds"]) }} {%- endmacro %}
 
 {#- Stocks and flows of users in the order they are published. -#}
 {% macro user_stocks() -%}
@@ -133,6 +127,4 @@
 {%- endmacro %}
 
 {#- What habits are read from, and how much of it is enough, as declared at user_behaviour. -#}
-{% macro habit_rules() -%}
-    {{ return(rules_of_user_behaviour()["habits"]) }}
-{%- endmacro %}
+{% macro habit_rules() -%} {{ return(rules_of_user_behaviour()["habits"]) }} {%- endmacro %}

@@ -1,19 +1,11 @@
 {#- When a user has churned and how risk is told before, as declared at user_churn_risk; whatever speaks of churn asks here. -#}
-{% macro churn_rules() -%}
-    {{
-        return(rules_of_user_churn_risk()["churn"])
-    }}
-{%- endmacro %}
+{% macro churn_rules() -%} {{ return(rules_of_user_churn_risk()["churn"]) }} {%- endmacro %}
 
 {#- Days of silence of an activity after which a user has churned. -#}
 {% macro churned_after(activity) -%} {{ return(churn_rules()["after_days"][activity]) }} {%- endmacro %}
 
 {#- Which behaviours are asked whether they precede churn, of whom and when, as declared at churn_precursors. -#}
-{% macro precursor_rules() -%}
-    {{
-        return(rules_of_churn_precursors()["precursors"])
-    }}
-{%- endmacro %}
+{% macro precursor_rules() -%} {{ return(rules_of_churn_precursors()["precursors"]) }} {%- endmacro %}
 
 {#- Columns of int_user_day that can be added up over days. -#}
 {% macro day_measures() -%}

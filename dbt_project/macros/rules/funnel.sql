@@ -1,7 +1,5 @@
 {#- The funnels as declared at funnel_conversion. -#}
-{% macro funnels() -%}
-    {{ return(rules_of_funnel_conversion()["funnels"]) }}
-{%- endmacro %}
+{% macro funnels() -%} {{ return(rules_of_funnel_conversion()["funnels"]) }} {%- endmacro %}
 
 {#-
     What steps ask for, each once: what fits the first is in the relation `acts_1`, and so on. Rows of one activity are read out of all the

@@ -1,7 +1,5 @@
 {#- Candidates, outcomes and what makes users alike, as declared at key_behaviours. -#}
-{% macro key_behaviour_rules() -%}
-    {{ return(rules_of_key_behaviours()["key_behaviours"]) }}
-{%- endmacro %}
+{% macro key_behaviour_rules() -%} {{ return(rules_of_key_behaviours()["key_behaviours"]) }} {%- endmacro %}
 
 {#- The key behaviours chosen, in the order of the value chain, each with the measure its behaviour is counted by. -#}
 {% macro value_chain() -%}

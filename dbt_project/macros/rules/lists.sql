@@ -1,7 +1,5 @@
 {#- The lists as declared: name, tool, segment and the rest, by name. -#}
-{% macro contact_lists() -%}
-    {{ return(rules_of_lists()) }}
-{%- endmacro %}
+{% macro contact_lists() -%} {{ return(rules_of_lists()) }} {%- endmacro %}
 
 {#- One row per list. -#}
 {% macro contact_list_rows() -%}

@@ -3,14 +3,10 @@
     with `retention` and `period` in their meta, cells of a retention that is declared at retention_cohorts. Numerator and denominator are
     the columns of metric_counts_daily that their measures add up; without a denominator a metric is a number of its own.
 -#}
-{% macro metrics() -%}
-    {{ return(declared_metrics()) }}
-{%- endmacro %}
+{% macro metrics() -%} {{ return(declared_metrics()) }} {%- endmacro %}
 
 {#- What is counted for metrics beside the counts of users, as declared at metric_counts_daily. -#}
-{% macro metric_rules() -%}
-    {{ return(rules_of_metric_counts_daily()["counting"]) }}
-{%- endmacro %}
+{% macro metric_rules() -%} {{ return(rules_of_metric_counts_daily()["counting"]) }} {%- endmacro %}
 
 {#- Counts of users that metrics are made of, as user_counts_daily and user_structure_daily have them. -#}
 {% macro counts_of_users() -%}

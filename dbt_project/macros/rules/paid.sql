@@ -2,9 +2,7 @@
     What is paid for when nobody says so: how late a renewal may be, and for how long an order pays that is for a plan, as declared at
     user_plan_state. `periods` are tried from the top; one that has a word of the plan's name is the plan's.
 -#}
-{% macro paid_rules() -%}
-    {{ return(rules_of_user_plan_state()["paid"]) }}
-{%- endmacro %}
+{% macro paid_rules() -%} {{ return(rules_of_user_plan_state()["paid"]) }} {%- endmacro %}
 
 {#- True where the name of a plan has one of these words: a whole one where it is written with spaces, a part of it in Chinese. -#}
 {% macro has_a_word(plan, words) -%}

@@ -1,7 +1,5 @@
 {#- How personas are made, as declared at segment_personas: the attributes, the least sizes, the rate of false discoveries. -#}
-{% macro persona_rules() -%}
-    {{ return(rules_of_segment_personas()["personas"]) }}
-{%- endmacro %}
+{% macro persona_rules() -%} {{ return(rules_of_segment_personas()["personas"]) }} {%- endmacro %}
 
 {#- The columns a text of SQL names that are in `known`. -#}
 {% macro named_in(text, known) -%}
@@ -15,7 +13,9 @@
 {#- Measures that a text of SQL reads: the columns it names, without their windows, and those that ladders, points and what is paid for are made of. -#}
 {% macro measures_in(text) -%}
     {%- set found = [] -%}
-    {%- for column in named_in(text, (columns_of_int_user_features() | list) + (ladders().keys() | list) + level_columns()) -%}
+    {%- for column in named_in(
+        text, (columns_of_int_user_features() | list) + (ladders().keys() | list) + level_columns()
+    ) -%}
         {%- set measure = modules.re.sub("_[0-9]+d$", "", column) -%}
         {%- do found.append(measure) -%}
         {%- set ladder = "level" if column in level_columns() else column -%}

@@ -1,7 +1,5 @@
 {#- The retentions as declared at retention_cohorts. -#}
-{% macro retentions() -%}
-    {{ return(rules_of_retention_cohorts()["retentions"]) }}
-{%- endmacro %}
+{% macro retentions() -%} {{ return(rules_of_retention_cohorts()["retentions"]) }} {%- endmacro %}
 
 {#- Things a user does on a date that a retention or a survival may start from or ask for, as conditions on int_user_day. -#}
 {% macro day_activities() -%}

@@ -9,8 +9,7 @@
     where scores are fifths of the buyers of the night (`quantiles`).
 -#}
 {% macro rfm_thresholds() -%}
-    {%- set rules = rules_of_user_rfm() -%}
-    {{ return(rules["thresholds"] if rules["mode"] == "thresholds" else {}) }}
+    {%- set rules = rules_of_user_rfm() -%} {{ return(rules["thresholds"] if rules["mode"] == "thresholds" else {}) }}
 {%- endmacro %}
 
 {#- The three measures by letter, and how they are sorted from the worst to the best. -#}

@@ -6,9 +6,7 @@
 {% macro segments() -%}
     {%- set found = [] -%}
     {%- for segment in rules_of_segments() -%}
-        {%- do found.append(
-            dict(segment, steps=segment_steps(segment), conditions=segment_conditions(segment))
-        ) -%}
+        {%- do found.append(dict(segment, steps=segment_steps(segment), conditions=segment_conditions(segment))) -%}
     {%- endfor -%}
     {{ return(found) }}
 {%- endmacro %}
@@ -16,9 +14,7 @@
 {% macro segment_steps(segment) -%}
     {%- set steps = [] -%}
     {%- for step in segment["include"] -%} {%- do steps.append(segment_step(step)) -%} {%- endfor -%}
-    {%- for step in segment.get("exclude", []) -%}
-        {%- do steps.append("not " ~ segment_step(step)) -%}
-    {%- endfor -%}
+    {%- for step in segment.get("exclude", []) -%} {%- do steps.append("not " ~ segment_step(step)) -%} {%- endfor -%}
     {{ return(steps) }}
 {%- endmacro %}
 

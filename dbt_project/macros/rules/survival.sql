@@ -8,9 +8,7 @@
 {%- endmacro %}
 
 {#- Days up to which a mean lifetime is taken, and the normal quantile of the confidence band, as declared at user_survival. -#}
-{% macro survival_rules() -%}
-    {{ return(rules_of_user_survival()["band"]) }}
-{%- endmacro %}
+{% macro survival_rules() -%} {{ return(rules_of_user_survival()["band"]) }} {%- endmacro %}
 
 {#- One bound of the band, the lower for "-", the upper for "". -#}
 {% macro survival_bound(sign) -%}

@@ -6,7 +6,11 @@
     {%- set found = [] -%}
     {%- for tag in rules_of_tags() -%}
         {%- do found.append(
-            dict(tag, precedence=tag.get("precedence", "manual"), version=local_md5(rule_text(tag) | string)[:8])
+            dict(
+                tag,
+                precedence=tag.get("precedence", "manual"),
+                version=local_md5(rule_text(tag) | string)[:8],
+            )
         ) -%}
     {%- endfor -%}
     {{ return(found) }}

@@ -1,9 +1,5 @@
 {#- How usual and late gaps between purchases are learned, as declared at lifecycle_thresholds. -#}
-{% macro gap_rules() -%}
-    {{
-        return(rules_of_lifecycle_thresholds()["gaps"])
-    }}
-{%- endmacro %}
+{% macro gap_rules() -%} {{ return(rules_of_lifecycle_thresholds()["gaps"]) }} {%- endmacro %}
 
 {#- What is learned, by column: the share of returns that came within so many days, in hundredths. -#}
 {% macro gap_thresholds() -%}

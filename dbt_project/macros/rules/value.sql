@@ -7,9 +7,7 @@
 {%- endmacro %}
 
 {#- What is declared of the value models at user_value, a table of the source `scored`. -#}
-{% macro value_rules() -%}
-    {{ return(rules_of_user_value()) }}
-{%- endmacro %}
+{% macro value_rules() -%} {{ return(rules_of_user_value()) }} {%- endmacro %}
 
 {#- Where a purchase history begins: `first_purchase` or `registration`. -#}
 {% macro value_origin() -%} {{ return(value_rules()["origin"]) }} {%- endmacro %}

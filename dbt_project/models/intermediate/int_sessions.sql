@@ -84,9 +84,7 @@ with
             sum(case when event_name <> 'heartbeat' then 1 else 0 end) as event_count,
             sum(case when event_name in ({{ text_list(rules["views"]) }}) then 1 else 0 end) as view_count,
             sum(case when event_name = 'heartbeat' then 1 else 0 end) as heartbeat_count,
-            sum(
-                case when event_name in ({{ text_list(rules["conversions"]) }}) then 1 else 0 end
-            ) as conversion_count,
+            sum(case when event_name in ({{ text_list(rules["conversions"]) }}) then 1 else 0 end) as conversion_count,
             {%- for step in rules["steps"] %}
                 max(case when event_name = {{ text_literal(step) }} then 1 else 0 end) as has_{{ step }},
             {%- endfor %}
