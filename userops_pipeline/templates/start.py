@@ -151,6 +151,7 @@ def _adapt(file: Path, last_night: date | None) -> None:
     )
     if times != 1:
         raise UserOpsError(f"{file.parent.name}/{file.name} of the engine has no root; this is a fault of ours.")
-    if last_night and "last_night:" not in text:
+    if last_night:
+        text = re.sub(r"(?m)^last_night: .*\n", "", text)
         text = re.sub(r"(?m)^(first_night: .*)$", rf"\1\nlast_night: {last_night} # take it out when files come every night", text)
     file.write_text(text, encoding="utf-8")
