@@ -58,17 +58,16 @@ class Installed:
     python: Path
     folder: Path
 
-    def run(self, *arguments: str) -> str:
+    def run(self, *arguments: str, inside: str = "") -> str:
         left_out = ("USEROPS_", "DAGSTER_", "DBT_", "PYTHONPATH")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         command = [self.python, "-m", "userops_pipeline.cli", *arguments]
         before = self.files()
-        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=self.folder / inside, env=environment, capture_output=True, text=True, check=False)
         said = done.stdout + done.stderr
         assert done.returncode == 0, said[-3000:]
         assert [name for name in BROUGHT if str(PROJECT_DIR / name) in said] == []
         assert self.files() == before, "nothing is written into the package"
-        assert [path.name for path in self.folder.iterdir()] == ["data"]
         return said
 
     def files(self) -> set[Path]:
@@ -91,10 +90,42 @@ def installed(wheel: Path, tmp_path: Path) -> Installed:
 
 def test_an_installed_engine_knows_its_rules_and_sources_in_an_empty_folder(installed: Installed) -> None:
     assert "the rules are sound" in installed.run("rules", "check", "--source", "sample_shop")
+    assert not list(installed.folder.iterdir())
+
+
+def test_an_installed_engine_begins_a_shop_that_is_sound(installed: Installed) -> None:
+    installed.run("init", "demo", "--template", "grocer")
+    assert "the rules are sound" in installed.run("rules", "check", inside="demo")
+    assert "The rules are those of the template grocer" in installed.run("rules", "diff", inside="demo/rules")
+    assert [path.name for path in installed.folder.iterdir()] == ["demo"]
+
+
+OWN_MODEL = """
+select orders.user_id, count(*) as night_order_count
+from {{ ref("user_orders") }} as orders
+group by orders.user_id
+"""
+OWN_YAML = """
+models:
+  - name: my_buyers
+    description: One row per buyer.
+    config: {meta: {label: 我的买家}}
+    columns:
+      - {name: user_id, data_type: string, description: The buyer, data_tests: [not_null, unique]}
+      - {name: night_order_count, data_type: bigint, description: Orders so far}
+"""
 
 
 @pytest.mark.soak
-def test_an_installed_engine_runs_a_night_in_an_empty_folder(installed: Installed) -> None:
-    installed.run("nightly", "--source", "sample_shop", "--date", "2026-03-01")
-    with duckdb.connect(str(installed.folder / "data" / "published" / "userops.duckdb"), read_only=True) as published:
+def test_an_installed_engine_runs_every_night_of_a_shop_with_a_model_of_its_own(installed: Installed) -> None:
+    installed.run("init", "demo", "--template", "grocer")
+    demo = installed.folder / "demo"
+    (demo / "models").mkdir()
+    (demo / "models" / "my_buyers.sql").write_text(OWN_MODEL, encoding="utf-8")
+    (demo / "models" / "my_buyers.yml").write_text(OWN_YAML, encoding="utf-8")
+    installed.run("run", inside="demo")
+    with duckdb.connect(str(demo / ".userops" / "published" / "userops.duckdb"), read_only=True) as published:
         assert published.execute("select count(*) > 0 from user_profile").fetchall() == [(True,)]
+        assert published.execute("select sum(night_order_count) = (select count(*) from user_orders) from my_buyers").fetchall() == [(True,)]
+    assert "我的买家" in (demo / ".userops" / "published" / "current" / "dictionary.html").read_text(encoding="utf-8")
+    assert sorted(path.name for path in installed.folder.iterdir()) == ["demo"]
