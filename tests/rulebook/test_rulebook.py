@@ -1,25 +1,30 @@
 """Promises of the rulebook: every refusal beside the good rule it differs from, and answers that match the tables.
 
 Add a case to REFUSED when a new check is written: one change to a clean rulebook and words its sentence must hold.
-Must not need dbt, except in the one test that reads the real project.
+Must not need dbt.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from dbt_common.clients.jinja import extract_toplevel_blocks, get_template
+from dbt_common.exceptions.macros import MacroReturn
 
-from tests.dbt_runs import run_dbt
+from tests.changed_project import GROCER
 from userops_pipeline import rulebook
-from userops_pipeline.ground.home import DBT_PROJECT_DIR
 from userops_pipeline.rulebook.condition import Typist, contradiction, guard
+from userops_pipeline.rulebook.current import described
+from userops_pipeline.rulebook.declarations import Declarations
 from userops_pipeline.rulebook.grammar import CONDITION_KEYS, PROSE_KEYS
+from userops_pipeline.rulebook.project import GENERATED, generated, given
 from userops_pipeline.rulebook.render import as_lines
+from userops_pipeline.rulebook.rule_files import check_files, with_lines
 from userops_pipeline.rulebook.wording import said
 
 TOOLS = {"csv_file", "webhook"}
@@ -88,9 +93,8 @@ def exposure(name: str, segment: str, **changes: Any) -> dict[str, Any]:
     return {
         "name": name,
         "label": name,
-        "original_file_path": "models/exports/exposures.yml",
+        "original_file_path": "rules/lists.yml",
         "config": {"meta": {**meta, "fields": {"stage": "stage", "to": "contact_point"}, **changes}},
-        "depends_on": {"nodes": ["model.userops.audiences"]},
     }
 
 
@@ -586,7 +590,7 @@ REFUSED: list[tuple[str, Change, str, str]] = [
     ("reserved word", new_column("user_tags", "select", A_TAG), "tag select", "reserved word"),
     ("same stage twice", stage_change(1, name="loyal"), "stage loyal", "same name"),
     ("stages without order", lambda d: meta_of(d, "user_lifecycle").update(stages={"a": 1}), "user_lifecycle", "must be a list"),
-    ("no stage", lambda d: meta_of(d, "user_lifecycle").update(stages=[]), "user_lifecycle", "lists no stage"),
+    ("no stage", lambda d: meta_of(d, "user_lifecycle").update(stages=[]), "user_lifecycle", "has no stage"),
     ("no catch-all", stage_change(2, when="order_count > 0"), "stage lapsed", "catch everybody"),
     ("catch-all too early", stage_change(0, when="true"), "stage loyal", "put it last"),
     (
@@ -617,7 +621,7 @@ REFUSED: list[tuple[str, Change, str, str]] = [
         "asks of the features alone",
     ),
     ("plan state that is none", tag_when("plan_state = 'payed'"), "tag price_sensitive", "did you mean 'paid'?"),
-    ("no plan state", lambda d: meta_of(d, "user_plan_state").update(stages=[]), "user_plan_state", "lists no plan state"),
+    ("no plan state", lambda d: meta_of(d, "user_plan_state").update(stages=[]), "user_plan_state", "has no plan state"),
     ("plan states that let users fall off", plan_change(1, when="order_count = 0"), "plan state free", "catch everybody"),
     ("plan state for everybody too early", plan_change(0, when=True, stays_when=None), "plan state paid", "put it last"),
     ("plan state of a column that is none", plan_change(0, when="order_cont > 1"), "plan state paid", "did you mean 'order_count'?"),
@@ -716,12 +720,6 @@ REFUSED: list[tuple[str, Change, str, str]] = [
         for list_ in FOREIGN_ADDRESSES
     ),
     ("unread share", list_change(max_removed_share="half"), "welcome", "cannot be read"),
-    (
-        "outside the lineage",
-        lambda d: d["exposures"]["exposure.userops.welcome"].update(depends_on={"nodes": []}),
-        "list welcome",
-        "depends_on",
-    ),
     ("one step", lambda d: meta_of(d, "funnel_conversion")["funnels"][0]["steps"].pop(), "funnel purchase_ladder", "fewer than two"),
     ("funnel column", funnel_step(0, 0, when="activty = 'order'"), "funnel purchase_ladder", "did you mean 'activity'?"),
     ("no window", funnel_step(0, 1, within_days=None), "funnel purchase_ladder", "needs within_days"),
@@ -853,7 +851,7 @@ REFUSED: list[tuple[str, Change, str, str]] = [
     ("metric beside a bracket", metric_change("buyers_who_return", retention="early", period=2), "metric buyers_who_return", "no cell for"),
     ("filter of another cell", metric_change("buyers_who_return", period=2), "metric buyers_who_return", "filter does not ask"),
     ("metric without label", metric_change("revenue", label=None), "metric revenue", "has no label"),
-    ("no goals", lambda d: meta_of(d, "goal_scorecard").update(goals=[]), "goal_scorecard", "lists no goal"),
+    ("no goals", lambda d: meta_of(d, "goal_scorecard").update(goals=[]), "goal_scorecard", "has no goal"),
     ("goal without owner", goal_change(owner=None), "goal loyalty", "has no owner"),
     ("goal without metric", goal_change(metrics=[]), "goal loyalty", "has no metric"),
     ("goal with unknown metric", bound_change(metric="revenu"), "goal loyalty", "did you mean 'revenue'?"),
@@ -876,7 +874,7 @@ REFUSED: list[tuple[str, Change, str, str]] = [
     ("three bounds", scores(thresholds={**BOUNDS, "f": [2, 3, 5]}), "rules rfm", "four rising numbers for 'f'"),
     ("bounds that fall", scores(thresholds={**BOUNDS, "m": [100, 300, 300, 1000]}), "rules rfm", "four rising numbers for 'm'"),
     ("days that rise", scores(thresholds={**BOUNDS, "r": [14, 30, 90, 180]}), "rules rfm", "four falling days for 'r'"),
-    ("no tier", lambda d: meta_of(d, "user_tier").update(stages=[]), "user_tier", "lists no tier"),
+    ("no tier", lambda d: meta_of(d, "user_tier").update(stages=[]), "user_tier", "has no tier"),
     ("tier of a column that is none", tier_change(0, when="order_cuont > 1"), "tier key", "did you mean 'order_count'?"),
     ("tier that asks more to stay", tier_change(0, stays_when="order_count >= 3"), "tier key", "asks for more to stay"),
     ("tier without care", tier_change(0, care=""), "tier key", "has no care"),
@@ -884,7 +882,7 @@ REFUSED: list[tuple[str, Change, str, str]] = [
     ("last tier", tier_change(1, when="order_count = 0"), "tier rest", "catch everybody"),
     ("tag of a tier that is none", tag_when("tier = 'kee'"), "tag price_sensitive", "did you mean 'key'?"),
     ("tag of a level that is none", tag_when("level = 'golden'"), "tag price_sensitive", "did you mean 'gold'?"),
-    ("no level", membership(levels=[]), "user_membership", "lists no level"),
+    ("no level", membership(levels=[]), "user_membership", "has no level"),
     ("measure that is none", membership(measure="order_count_31d"), "rules membership", "did you mean 'order_count"),
     ("measure that does not add up", membership(measure="discount_share"), "rules membership", "adds up by day"),
     ("points without a rule", membership(measure="point_count", points=[]), "rules membership", "no rule earns any"),
@@ -905,7 +903,7 @@ REFUSED: list[tuple[str, Change, str, str]] = [
     ("benefit of no level", benefit_change(0, levels=[]), "benefit gift", "belongs to no level"),
     ("benefit of a level that is none", benefit_change(0, levels=["glod"]), "benefit gift", "did you mean 'gold'?"),
     ("periods with a churn of their own", period_change(churned_after={"day": 90}), "periods", "'churned_after' is not known here"),
-    ("no group", lambda d: meta_of(d, "user_rfm").update(groups=[]), "user_rfm", "lists no group"),
+    ("no group", lambda d: meta_of(d, "user_rfm").update(groups=[]), "user_rfm", "has no group"),
     ("groups not total", groups("r >= 4", "r < 4"), "group group_b", "catch every score left"),
     ("group never wins", groups("r >= 3", "r > 3", True), "group group_b", "wins for no score"),
     ("group over raw values", groups("recency_days > 3", True), "group group_a", "no column 'recency_days'"),
@@ -1075,37 +1073,36 @@ def test_the_list_of_rules_names_every_rule_once() -> None:
     assert next(row for row in rows if row.name == "win_back").rule == "(stage = 'lapsed') except (segment buyers) except (big_city)"
 
 
-GOOD_YAML = "models:\n  - name: user_tags\n    columns:\n      - {name: a, description: x}\n      - {name: b, description: x}\n"
+GOOD_TAGS = "a:\n  label: A\n  family: value\nb: {label: B, family: value}\n"
 
 
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("models: []\nmodels: []\n", 2, "'models' stands twice"),
-        (GOOD_YAML.replace("name: b", "name: a"), 5, "'a' stands twice in one list"),
-        (GOOD_YAML.replace("description: x}", "description: x, description: y}"), 4, "'description' stands twice"),
-        ("a: &a [x]\nb: [*a, *a]\n", 1, "anchor"),
+        ("a: {label: A}\na: {label: A}\n", 2, "'a' stands twice"),
+        (GOOD_TAGS.replace("b:", "a:"), 4, "'a' stands twice"),
+        (GOOD_TAGS.replace("label: B", "label: B, label: C"), 4, "'label' stands twice"),
+        ("a: &a {label: A}\nb: *a\n", 1, "anchor"),
         ("a: !!python/object/apply:os.system ['true']\n", 1, "YAML tag"),
         ("a: [\n", 2, "is not YAML"),
         ("a: " + "[" * 5000 + "\n", None, "is not YAML"),
     ],
 )
-def test_a_yaml_file_that_dbt_would_misread_is_refused(tmp_path: Path, text: str, line: int | None, words: str) -> None:
-    folder = tmp_path / "models" / "marts"
-    folder.mkdir(parents=True)
-    (folder / "tags.yml").write_text(GOOD_YAML, encoding="utf-8")
-    assert rulebook.check_yaml_files(tmp_path) == []
-    (folder / "tags.yml").write_text(text, encoding="utf-8")
-    found = rulebook.check_yaml_files(tmp_path)
-    assert found and words in found[0].sentence and found[0].file == "models/marts/tags.yml"
+def test_a_file_that_yaml_would_misread_is_refused(tmp_path: Path, text: str, line: int | None, words: str) -> None:
+    (tmp_path / "tags.yml").write_text(GOOD_TAGS, encoding="utf-8")
+    assert check_files(tmp_path, {}) == []
+    (tmp_path / "tags.yml").write_text(text, encoding="utf-8")
+    found = check_files(tmp_path, {})
+    assert found and words in found[0].sentence and found[0].file == "rules/tags.yml"
     assert line is None or found[0].line == line
 
 
 def test_a_problem_can_be_given_its_line(tmp_path: Path) -> None:
-    (tmp_path / "tags.yml").write_text(GOOD_YAML, encoding="utf-8")
-    problem = rulebook.Problem(file="tags.yml", rule="tag b", sentence="is odd.")
-    assert str(rulebook.with_lines([problem], tmp_path)[0]) == "tags.yml:5: tag b: is odd."
-    assert rulebook.with_lines([problem.model_copy(update={"file": "gone.yml"})], tmp_path)[0].line is None
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "tags.yml").write_text(GOOD_TAGS, encoding="utf-8")
+    problem = rulebook.Problem(file="rules/tags.yml", rule="tag b", sentence="is odd.")
+    assert str(with_lines([problem], tmp_path / "rules")[0]) == "rules/tags.yml:4: tag b: is odd."
+    assert with_lines([problem.model_copy(update={"file": "rules/gone.yml"})], tmp_path / "rules")[0].line is None
 
 
 def write_generation(folder: Path, book: rulebook.Rulebook) -> None:
@@ -1241,11 +1238,54 @@ def test_the_manifest_given_is_left_as_it_was() -> None:
     assert document == before
 
 
-def test_the_rules_of_this_project_are_clean(tmp_path: Path) -> None:
-    run_dbt(tmp_path / "userops.duckdb", "parse", target=tmp_path / "target")
-    book = rulebook.load(tmp_path / "target" / "manifest.json")
-    assert [str(problem) for problem in rulebook.check(book, TOOLS)] == []
-    assert [str(problem) for problem in rulebook.check_yaml_files(DBT_PROJECT_DIR)] == []
+def test_the_rules_that_every_shop_may_begin_with_are_clean() -> None:
+    found = described(GROCER)
+    assert [str(problem) for problem in rulebook.check(rulebook.load(found.document()), TOOLS)] == []
+    assert [str(problem) for problem in check_files(GROCER, found.labels)] == []
+
+
+# -- what dbt is given ---------------------------------------------------------------------------------------------
+
+
+def returned(text: str, arguments: Mapping[str, list[str]]) -> dict[str, Any]:
+    """What each macro of a generated file returns to dbt, split and rendered by dbt's own Jinja; one with arguments is asked for each."""
+    found: dict[str, Any] = {}
+    for block in extract_toplevel_blocks(text, {"macro"}, collect_raw_data=False):
+        macro = getattr(get_template(block.full_block, {"return": returning}).module, f"dbt_macro__{block.block_name}")
+        asked = arguments.get(block.block_name)
+        found[block.block_name] = value_of(macro) if asked is None else {each: value_of(macro, each) for each in asked}
+    return found
+
+
+def returning(value: Any) -> None:
+    raise MacroReturn(value)
+
+
+def value_of(macro: Callable[..., str], *arguments: str) -> Any:
+    with pytest.raises(MacroReturn) as given_back:
+        macro(*arguments)
+    return given_back.value.value
+
+
+AWKWARD = "新客 'a' \"b\" \\n %} }} -%} \\ \t 🎂"
+"""A text that would end a macro, a string or a line early."""
+
+
+@pytest.fixture(scope="module")
+def declared() -> Declarations:
+    found = described(GROCER)
+    found.said["tags"]["new_user"]["about"] = AWKWARD
+    return found
+
+
+def test_dbt_is_given_what_python_read(declared: Declarations) -> None:
+    text = generated(declared)[f"macros/{GENERATED}"].decode()
+    expected = given(declared)
+    assert next(tag["about"] for tag in expected["rules_of_tags"] if tag["name"] == "new_user") == AWKWARD
+    sources = {"contract_of": list(expected["contract_of"])}
+    assert returned(text, sources) == expected
+    spoilt = text.replace("'days_since_first_order <= 30'", "'days_since_first_order <= 31'", 1)
+    assert spoilt != text and returned(spoilt, sources) != expected
 
 
 # -- every word of a vocabulary, wherever it stands ------------------------------------------------------------------
@@ -1304,4 +1344,4 @@ def test_an_owner_spelt_nearly_as_the_others_is_doubted() -> None:
 
 def test_what_is_typed_wrongly_is_said_in_chinese_too() -> None:
     (told,) = problems(lambda document: column_meta(document, "user_tags", "big_city").update(family="valeu"))
-    assert said(told, "zh") == "models/user_tags.yml: tag big_city: 'family' 写的是 'valeu'；只能是 value, people 之一；是不是 'value'？"
+    assert said(told, "zh") == "rules/tags.yml: tag big_city: 'family' 写的是 'valeu'；只能是 value, people 之一；是不是 'value'？"

@@ -15,7 +15,7 @@ import duckdb
 from userops_pipeline.ground.sealing import seal
 from userops_pipeline.rulebook.book import Rulebook, from_json
 from userops_pipeline.rulebook.condition import Typist, columns_in, guard
-from userops_pipeline.rulebook.kinds.lists import Segment, Step
+from userops_pipeline.rulebook.kinds.lists import ContactList, Segment, Step
 from userops_pipeline.rulebook.kinds.rule import Lasting, Told
 from userops_pipeline.rulebook.problem import Frozen, RuleError
 
@@ -184,7 +184,7 @@ def list_rules(rulebook: Rulebook) -> list[RuleRow]:
                 "kind": kind,
                 "name": rule.name,
                 "label": rule.label,
-                "owner": getattr(rule, "owner", ""),
+                "owner": rule.owner.name if isinstance(rule, ContactList) else getattr(rule, "owner", ""),
                 "rule": rule.text,
                 "file": rule.file,
             }
