@@ -14,18 +14,26 @@ from typing import Any
 import yaml
 
 from userops_pipeline.ground.home import PACKAGE_DIR
+from userops_pipeline.rulebook.grammar import KINDS
 from userops_pipeline.rulebook.places import FILES, SECTIONS, SETTINGS_FILE, path_of
 from userops_pipeline.rulebook.problem import Problem, nearest
-from userops_pipeline.rulebook.spelling import misspelt, sign_near
-from userops_pipeline.rulebook.wording import Said, problem
+from userops_pipeline.rulebook.spelling import dash_near, misspelt, sign_near
+from userops_pipeline.rulebook.wording import NAMES, Said, problem
 
 # What every shop begins with; its own settings hold what differs.
 DEFAULTS = PACKAGE_DIR / "templates" / "settings.yml"
 BACKUP = re.compile(r"^\.|(~|\.bak|\.orig|\.swp|\.tmp)$")
+# What else a file may be called for which there is no key.
+FILE_WORDS = {**{file: NAMES[kind] for file, kind in KINDS.items()}, SETTINGS_FILE: ("设置", "配置", "config")}
 # dbt renders what stands in braces where a text becomes a description.
 BRACES = re.compile(r"\{\{|\{%|\{#")
 # libyaml where PyYAML was built with it, as its wheels are: every night reads every file, and this is ten times as quick.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+# What reading YAML raises; a ValueError of a date that is none.
+UNREADABLE = (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError)
+MERGE = "tag:yaml.org,2002:merge"
+FLOAT = "tag:yaml.org,2002:float"
 
 Paragraphs = dict[str, dict[str, Any]]
 """Keys by rule, or by section of the settings."""
@@ -50,7 +58,7 @@ def own(folder: Path) -> dict[str, Paragraphs]:
 def _read(path: Path) -> Paragraphs:
     try:
         found = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 - the safe loader, in C
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
+    except UNREADABLE:
         return {}
     entries = found.items() if isinstance(found, dict) else ()
     return {str(name): {str(key): value for key, value in keys.items()} for name, keys in entries if isinstance(keys, dict)}
@@ -62,12 +70,12 @@ def check_files(folder: Path, labels: Mapping[str, str]) -> list[Problem]:
     problems: list[Problem] = []
     for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
         file = path.relative_to(folder).as_posix()
-        if path.is_dir() or any(BACKUP.search(part) for part in path.relative_to(folder).parts):
+        if path.is_dir() or path.suffix == ".md" or any(BACKUP.search(part) for part in path.relative_to(folder).parts):
             continue
         name = file.removesuffix(".yml")
         if name not in FILES or not file.endswith(".yml"):
             facts = {"known": ", ".join(f"{each}.yml" for each in FILES)}
-            near = nearest(re.sub(r"\.\w+$", "", name), FILES)
+            near = nearest(re.sub(r"(\.\w+)+$", "", name.rsplit("/", 1)[-1]), FILES, FILE_WORDS)
             problems.append(
                 problem(
                     f"rules/{file}", "file", [("unread_file", {}), *([("meant", {"meant": f"{near}.yml"})] if near else [("known", facts)])]
@@ -100,9 +108,11 @@ def _check_file(path: Path, file: str) -> tuple[list[Problem], yaml.Node | None]
             return problems, None
         # Composing expands nothing: with anchors refused, the tree is as large as the file.
         tree = yaml.compose(text, Loader=LOADER)
-        return list(_repeated(tree, file)), tree
+        return [*_repeated(tree, file), *_odd(tree, file)], tree
     except UnicodeDecodeError:
-        return [Problem(file=file, rule="file", sentence="is not UTF-8; save it as UTF-8.")], None
+        return [problem(file, "file", [("not_utf8", {})])], None
+    except OSError as error:
+        return [problem(file, "file", [("unreadable", {"key": file, "reason": error.strerror or "no such file"})])], None
     except RecursionError:
         return [problem(file, "file", [("too_deep", {})])], None
     except yaml.YAMLError as error:
@@ -117,35 +127,61 @@ def _not_yaml(error: yaml.YAMLError, text: str, file: str) -> Problem:
     line = mark.line + 1 if mark else None
     if mark and (found := sign_near(text, max(mark.line - 3, min(begins.line, mark.line) if begins else 0), mark.line)):
         line, sign = found
-        facts = {"sign": sign.shown, "name": sign.name, "meant": sign.written, "line": str(line)}
-        clauses.append(("sign_in_file", facts))
+        clauses.append(("sign_in_file", {**sign.facts, "line": str(line)}))
+    elif mark and (name := dash_near(text, mark.line)):
+        clauses.append(("dash", {"name": name}))
     return problem(file, "file", clauses, line)
 
 
 def _event_problem(event: yaml.Event, file: str) -> Problem | None:
     line = event.start_mark.line + 1
     if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-        return Problem(
-            file=file,
-            rule="file",
-            line=line,
-            sentence="uses a YAML anchor; write the text out, so that every rule can be read where it stands.",
-        )
+        return problem(file, "file", [("anchor", {})], line)
     if tag := getattr(event, "tag", None):
-        return Problem(file=file, rule="file", line=line, sentence=f"uses the YAML tag '{tag}'; write plain values.")
+        return problem(file, "file", [("tag", {"tag": tag[:60]})], line)
     return None
 
 
 def _repeated(node: yaml.Node | None, file: str) -> Iterator[Problem]:
+    """Keys that stand twice in one mapping, of which reading takes the last."""
     if isinstance(node, yaml.MappingNode):
-        yield from _twice(
-            [key for key, _ in node.value], file, "the key '{}' stands twice in one mapping, and the last would win; take one out."
-        )
-        for _, value in node.value:
+        seen: set[str] = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    yield problem(file, str(key.value), [("twice", {"key": str(key.value)[:60]})], key.start_mark.line + 1)
+                seen.add(str(key.value))
             yield from _repeated(value, file)
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:
             yield from _repeated(item, file)
+
+
+def _odd(node: yaml.Node | None, file: str) -> Iterator[Problem]:
+    """Keys that are none, and values that are no value: reading them would lose what they stand in, or what dbt is given of it."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.tag == MERGE:
+                yield problem(file, "file", [("merged", {})], key.start_mark.line + 1)
+            elif not isinstance(key, yaml.ScalarNode):
+                yield problem(file, "file", [("odd_key", {})], key.start_mark.line + 1)
+            yield from _odd(value, file)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _odd(item, file)
+    elif isinstance(node, yaml.ScalarNode) and not _has_value(node):
+        yield problem(file, "file", [("no_number", {"value": str(node.value)[:60]})], node.start_mark.line + 1)
+
+
+def _has_value(node: yaml.ScalarNode) -> bool:
+    """Whether a scalar that is written like a date or a number is one; YAML knows numbers that are none, and fails at the 30th of February."""
+    if node.tag == FLOAT and node.value.lower().endswith((".inf", ".nan")):
+        return False
+    try:
+        yaml.constructor.SafeConstructor().construct_object(node)
+    except ValueError:
+        return False
+    return True
 
 
 def _rendered(node: yaml.Node | None, file: str, key: str = "") -> Iterator[Problem]:
@@ -160,24 +196,13 @@ def _rendered(node: yaml.Node | None, file: str, key: str = "") -> Iterator[Prob
     elif isinstance(node, yaml.ScalarNode):
         text, line = str(node.value), node.start_mark.line + 1
         if BRACES.search(text):
-            sentence = "holds {{, {% or {#, which dbt would render instead of taking the text as it stands; write it without."
-            yield Problem(file=file, rule=key or "file", line=line, sentence=sentence)
-
-
-def _twice(nodes: Iterable[yaml.Node], file: str, sentence: str) -> Iterator[Problem]:
-    seen: set[str] = set()
-    for node in nodes:
-        if not isinstance(node, yaml.ScalarNode):
-            continue
-        if node.value in seen:
-            yield Problem(file=file, rule=node.value, line=node.start_mark.line + 1, sentence=sentence.format(node.value))
-        seen.add(node.value)
+            yield problem(file, key or "file", [("braces", {})], line)
 
 
 def _line_of(path: Path, name: str) -> int | None:
     try:
         waiting = [yaml.compose(path.read_text(encoding="utf-8"), Loader=LOADER)]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+    except UNREADABLE:
         return None
     while waiting:
         node = waiting.pop(0)

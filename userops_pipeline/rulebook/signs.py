@@ -55,6 +55,11 @@ class Sign:
             return f'"{self.meant}"'
         return f"'{self.meant}'" if self.meant.strip() else "a plain space\x1f普通空格" if self.meant else "nothing\x1f什么都不写"
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """What a sentence of wording says of it."""
+        return {"sign": self.shown, "name": self.name, "meant": self.written}
+
 
 def foreign_signs(text: str, *, but_quoted: bool = False) -> Iterator[Sign]:
     """Every such sign of a text, in order; `but_quoted` passes over what stands between single quotes, as in SQL."""

@@ -5,6 +5,7 @@ Add here what can be typed wrongly whatever the rule says; what may stand where 
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,11 @@ from userops_pipeline.rulebook.wording import BOTH, NAMES, Said, hint, problem
 
 SEPARATES = re.compile(r"([，、；,;])\s*([^\s，、；：:,;]{1,30})\s*[：:]")
 KEY = re.compile(r"[a-z][a-z0-9_-]*")
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+OF_DBT = ("version", "models", "sources", "exposures", "metrics", "semantic_models", "unit_tests")
+"""What a file of rules began with when rules stood in the YAML of dbt."""
+ONCE = {"name", "data_type", "config", "meta"}
+"""What an entry had there besides the keys of its rule."""
 FAR = 20  # lines
 LISTED = 16  # so many known keys are told
 
@@ -46,49 +52,104 @@ class _At:
 
 def misspelt(tree: yaml.Node | None, file: str, labels: Mapping[str, str]) -> Iterator[Problem]:
     """Every key that nobody reads where it stands, and every sign that is none, in one file of rules."""
-    if tree is None or (isinstance(tree, yaml.ScalarNode) and _is_null(tree)):
+    if tree is None or _is_null(tree):
         return
     at, shape = _At(file, labels), file_of(file)
     if not isinstance(tree, yaml.MappingNode):
-        yield at.problem(tree, [("not_paragraphs", {})])
+        yield at.problem(tree, _no_paragraphs(tree))
         return
-    before = ""
-    for key, paragraph in tree.value:
-        name = str(key.value) if isinstance(key, yaml.ScalarNode) else "…"
+    names = [str(key.value) if isinstance(key, yaml.ScalarNode) else "…" for key, _ in tree.value]
+    # A name with nothing below it, before keys that have lost their indent, is told by those.
+    lost_indent = [_has_lost_indent(name, below, file) for name, (_, below) in zip(names, tree.value, strict=True)]
+    for (key, below), name, before, is_emptied in zip(tree.value, names, ["", *names], [*lost_indent[1:], False], strict=False):
         here = replace(at, name=name)
-        if shape.others is None and name not in shape.known:
-            yield here.problem(key, _no_section(name, paragraph, shape, before, at, tree))
-        elif shape.others is not None and (is_none := _no_paragraph(name, paragraph, here)):
-            yield here.problem(key, is_none)
-        elif lost := list(_lost(paragraph, shape, here)):
-            yield from lost
+        if _is_no_key(key) or (is_emptied and _is_null(below) and next(foreign_signs(name), None) is None):
+            continue
+        if said := _no_name(name, key, below, before, here, tree):
+            yield here.problem(key, said)
+        elif lost := _lost(below, shape, here):
+            yield here.problem(key, [lost])
         else:
-            yield from _walk(paragraph, shape.known.get(name) or shape.others or shape, here.into(name))
-        before = name
+            yield from _walk(below, shape.known.get(name) or shape.others or shape, here.into(name))
 
 
-def _no_section(name: str, content: yaml.Node, shape: Keys, before: str, at: _At, tree: yaml.Node) -> list[Said]:
-    """What is said of a section that the settings do not have: most likely a rule that belongs elsewhere."""
-    if homes := homes_of(_key_names(content)):
+def _no_name(name: str, key: yaml.Node, below: yaml.Node, before: str, at: _At, tree: yaml.MappingNode) -> list[Said]:
+    """Why what stands at the margin begins neither a rule nor a section; nothing where it does."""
+    shape, shown = file_of(at.file), name[:60]
+    if name in OF_DBT and not isinstance(below, yaml.MappingNode):
+        return [("of_dbt", {"key": shown})]
+    if sign := next(foreign_signs(name), None):
+        if sign.at == 0 and sign.name == "a space":
+            return [("sign", {"where": f"the indent of '{name.strip()}'{BOTH}'{name.strip()}' 前的缩进", **sign.facts})]
+        if not (_is_null(below) and re.search("[:：]", name)):
+            known = shape.known if shape.others is None else ()
+            return [("sign_in_key", {"key": shown, **sign.facts, "meant": nearest(plain(name), known) or plain(name).strip()})]
+    if _has_lost_indent(name, below, at.file):
+        return [_no_indent(shown, before, at.file)]
+    if shape.others is None:
+        return _no_section(name, below, shape, before, at, tree)
+    if _is_null(below):
+        # A key that was written in one word with its value.
+        is_key = re.search("[:：]", name)
+        return (
+            _unknown(name, below, Keys(dict.fromkeys(paragraph_keys(at.file), PROSE)), "", at, below)
+            if is_key
+            else [("no_paragraph", {"key": shown})]
+        )
+    if not isinstance(below, yaml.MappingNode):
+        return [("not_keys", {"key": shown, "found": "a list" if isinstance(below, yaml.SequenceNode) else "a text"})]
+    if not NAME.fullmatch(name):
+        meant = re.sub(r"\W+", "_", name.strip().lower())
+        return [("odd_name", {"key": shown}), *hint(name, meant if NAME.fullmatch(meant) else "")]
+    return [("word_of_yaml", {"key": shown})] if key.tag != "tag:yaml.org,2002:str" else []
+
+
+def _no_section(name: str, below: yaml.Node, shape: Keys, before: str, at: _At, tree: yaml.Node) -> list[Said]:
+    """What is said of a section that the settings do not have, most likely a rule that belongs elsewhere; or that has nothing in it."""
+    if name in shape.known:
+        return [("no_paragraph", {"key": name})] if _is_null(below) else []
+    if homes := homes_of(_key_names(below)):
         return [_misplaced(homes, SETTINGS_FILE)]
-    return _unknown(name, content, shape, before, at, tree)
+    return _unknown(name, below, shape, before, at, tree)
 
 
-def _no_paragraph(name: str, paragraph: yaml.Node, at: _At) -> list[Said]:
-    """Why a name of a rule's file begins no paragraph."""
-    if isinstance(paragraph, yaml.MappingNode):
-        sign = next(foreign_signs(name), None)
-        facts = {"key": name[:60], "sign": sign.shown, "name": sign.name, "meant": plain(name).strip()} if sign else {}
-        return [("sign_in_key", facts)] if sign else []
-    if isinstance(paragraph, yaml.SequenceNode):
-        return [("not_keys", {"key": name[:60], "found": "a list"})]
-    known = paragraph_keys(at.file)
-    meant = nearest(re.split("[:：]", name)[0], known, KEYS)
-    if meant and not _is_null(paragraph):  # a key of the rule above that has lost its indent
-        return [("no_indent", {"key": name[:60]})]
-    if _is_null(paragraph) and re.search("[:：]", name):
-        return _unknown(name, paragraph, Keys(dict.fromkeys(known, PROSE)), "", at, paragraph)
-    return [("no_paragraph", {"key": name[:60]})] if _is_null(paragraph) else [("not_keys", {"key": name[:60], "found": "a text"})]
+def _no_paragraphs(tree: yaml.Node) -> list[Said]:
+    """What is said of a file that is a list or a text: most likely its entries begin with a dash, as they did in dbt's YAML."""
+    first = tree.value[0] if isinstance(tree, yaml.SequenceNode) and tree.value else None
+    named = {str(key.value): str(value.value) for key, value in first.value} if isinstance(first, yaml.MappingNode) else {}
+    return [("not_paragraphs", {}), *([("dash", {"name": named["name"][:60]})] if named.get("name") else [])]
+
+
+def dash_near(text: str, line: int) -> str:
+    """The name of the rule that begins with `- name:` on a line, counted from 0, of a file that it broke; '' where none does."""
+    found = re.match(r"- +name: *([^\s#]+)", next(iter(text.splitlines()[line:]), ""))
+    return found[1][:60] if found else ""
+
+
+def _has_lost_indent(name: str, below: yaml.Node, file: str) -> bool:
+    """Whether what stands at the margin is a key of the rule, or of the section, above."""
+    if _is_null(below):
+        return False
+    shape = file_of(file)
+    if shape.others is None:
+        return name not in shape.known and bool(_sections_with(name)) and not homes_of(_key_names(below))
+    known = paragraph_keys(file)
+    if isinstance(below, yaml.MappingNode):  # a rule may have the name of a key; what stands below it then is that of a rule
+        return name in known and bool(_key_names(below) - set(known))
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+    return bool(close) or any(name in KEYS.get(key, ()) for key in known)
+
+
+def _sections_with(key: str) -> list[str]:
+    """The sections of the settings that have a key."""
+    return [name for name, shape in file_of(SETTINGS_FILE).known.items() if isinstance(shape, Keys) and key in shape.known]
+
+
+def _no_indent(key: str, before: str, file: str) -> Said:
+    if file != SETTINGS_FILE:
+        return "no_indent", {"key": key}
+    sections = _sections_with(key)
+    return "belongs", {"key": key, "where": before if before in sections else BOTH.join(("' or '".join(sections), "' 或 '".join(sections)))}
 
 
 def sign_near(text: str, first: int, last: int) -> tuple[int, Sign] | None:
@@ -169,8 +230,7 @@ def _keys(node: yaml.Node, shape: Keys, at: _At) -> Iterator[Problem]:
     assert isinstance(node, yaml.MappingNode)
     before = ""
     for key, value in node.value:
-        if not isinstance(key, yaml.ScalarNode):
-            yield at.problem(key, [("unknown_key", {"key": "…"}), ("end", {})])
+        if _is_no_key(key):
             continue
         name = str(key.value)
         if name in shape.known:
@@ -187,26 +247,28 @@ def _keys(node: yaml.Node, shape: Keys, at: _At) -> Iterator[Problem]:
 
 def _is_broken(key: str, value: yaml.Node, shape: Keys) -> bool:
     """Whether a key that may be any word is none: by its signs, or because its colon was not read as one."""
-    is_empty = isinstance(value, yaml.ScalarNode) and _is_null(value)
+    is_empty = _is_null(value)
     return (not shape.are_foreign or is_empty) and (next(foreign_signs(key), None) is not None or (is_empty and ":" in key))
 
 
 def _unknown(key: str, value: yaml.Node, shape: Keys, before: str, at: _At, holder: yaml.Node) -> list[Said]:
     """What is said of a key that is none of those known."""
     shown = key[:60]
-    is_empty = isinstance(value, yaml.ScalarNode) and _is_null(value)
+    is_empty = _is_null(value)
     if is_empty and (split := re.match(r"([^:：]{1,40})[:：]\s*(.*)", key, re.DOTALL)):
         meant = nearest(split[1], shape.known, KEYS) or split[1]
         written = f"{meant}: {split[2][:40]}"
         sign = next((sign for sign in foreign_signs(key) if sign.meant == ":"), None)
         if sign is not None and key.find(sign.text) == len(split[1]):
-            return [("sign_in_key", {"key": shown, "sign": sign.shown, "name": sign.name, "meant": written})]
+            return [("sign_in_key", {"key": shown, **sign.facts, "meant": written})]
         return [("no_space", {"key": shown, "meant": written})]
     if is_empty and before and isinstance(holder, yaml.MappingNode) and holder.flow_style and (" " in key or not KEY.fullmatch(key)):
         return [("broken_text", {"key": shown, "before": before})]
     if sign := next(foreign_signs(key), None):
         meant = nearest(plain(key), shape.known, KEYS) or plain(key).strip()
-        return [("sign_in_key", {"key": shown, "sign": sign.shown, "name": sign.name, "meant": meant})]
+        return [("sign_in_key", {"key": shown, **sign.facts, "meant": meant})]
+    if key in ONCE and len(at.path) == 1:
+        return [("once", {"key": key})]
     left = [name for name in shape.known if name not in _key_names(holder)] or list(shape.known)
     if slip := nearest(key, left) or nearest(key, shape.known):
         return [("unknown_key", {"key": shown}), *hint(key, slip)]
@@ -226,15 +288,19 @@ def _unknown(key: str, value: yaml.Node, shape: Keys, before: str, at: _At, hold
 # -- rules where nobody looks for them -----------------------------------------------------------------------------
 
 
-def _lost(paragraph: yaml.Node, shape: Keys, at: _At) -> Iterator[Problem]:
-    """A paragraph that is of another kind than those that are read here."""
+def _lost(paragraph: yaml.Node, shape: Keys, at: _At) -> Said | None:
+    """What is said of a paragraph that is of another kind than those that are read here."""
     if not isinstance(shape.others, Keys):
-        return
+        return None
     mine = _key_names(paragraph)
     strange = mine - set(shape.others.known)
+    section = file_of(SETTINGS_FILE).known.get(at.name)
+    if isinstance(section, Keys) and strange and mine <= set(section.known):
+        return "misplaced", {"kind": "section", "here": path_of(at.file), "where": path_of(SETTINGS_FILE)}
     homes = homes_of(mine)
     if any(strange & home.keys for home in homes) and all(home.file != at.file for home in homes):
-        yield at.problem(paragraph, [_misplaced(homes, at.file)], line=paragraph.start_mark.line)
+        return _misplaced(homes, at.file)
+    return None
 
 
 def _misplaced(homes: Sequence[Home], file: str) -> Said:
@@ -255,7 +321,7 @@ def _scalar(node: yaml.ScalarNode, shape: Word | Condition | Prose, at: _At) -> 
         meant = "'" if isinstance(shape, Condition) and sign.meant == '"' and sign.at else sign.meant
         sign = Sign(sign.at, sign.text, meant, sign.name)
         line = node.start_mark.line + 1 + (text[: sign.at].count("\n") + 1 if node.style in ("|", ">") else 0)
-        yield at.problem(node, [("sign", {"where": f"'{key}'", "sign": sign.shown, "name": sign.name, "meant": sign.written})], line=line)
+        yield at.problem(node, [("sign", {"where": f"'{key}'", **sign.facts})], line=line)
         return
     if isinstance(shape, Condition):
         yield from _chinese(node, text, key, at)
@@ -305,8 +371,13 @@ def _key_names(node: yaml.Node | None) -> frozenset[str]:
     )
 
 
-def _is_null(node: yaml.ScalarNode) -> bool:
-    return node.tag == "tag:yaml.org,2002:null" or (not node.value and not node.style)
+def _is_no_key(key: yaml.Node) -> bool:
+    """A list, a mapping or a merge in the place of a key, of which the file itself is told."""
+    return not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge"
+
+
+def _is_null(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and (node.tag == "tag:yaml.org,2002:null" or (not node.value and not node.style))
 
 
 def _last(at: _At) -> str:

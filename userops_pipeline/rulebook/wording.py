@@ -20,6 +20,20 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "meant": ("; did you mean '{meant}'?", "；是不是 '{meant}'？"),
     "known": ("; known here are {known}.", "；这里可以写 {known}。"),
     "not_yaml": ("is not YAML: {reason}", "不是 YAML：{reason}"),
+    "not_utf8": ("is not UTF-8; save it as UTF-8", "不是 UTF-8 编码；请存成 UTF-8"),
+    "anchor": (
+        "uses a YAML anchor; write the text out, so that every rule can be read where it stands",
+        "用了 YAML 的锚点（& 或 *）；请把文字写出来，让每条规则在原处就能读懂",
+    ),
+    "tag": ("uses the YAML tag '{tag}'; write plain values", "用了 YAML 标签 '{tag}'；请写普通的值"),
+    "twice": (
+        "the key '{key}' stands twice in one mapping, and the last would win; take one out",
+        "'{key}' 在同一处写了两次，后面的会盖过前面的；请删掉一个",
+    ),
+    "braces": (
+        "holds {{{{, {{% or {{#, which dbt would render instead of taking the text as it stands; write it without",
+        "里有 {{{{、{{% 或 {{#，dbt 会去执行它，而不是照原样当文字；请不要这样写",
+    ),
     "too_deep": ("is not YAML: it is nested too deeply.", "不是 YAML：嵌套太深。"),
     "sign_in_file": (
         "; the text has {sign} ({name}) where YAML needs {meant}: write {meant} on line {line}",
@@ -52,16 +66,11 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "这里没有 '{key}' 这个键；键用英文，请写 '{meant}'",
     ),
     "belongs": ("the key '{key}' does not belong here; it belongs under '{where}'", "'{key}' 不该写在这里；它应写在 '{where}' 之下"),
-    "foreign_below": (
-        "the key '{key}' is not known here; keys are English: write '{meant}' under '{where}'",
-        "这里没有 '{key}' 这个键；键用英文，请在 '{where}' 之下写 '{meant}'",
-    ),
     "too_low": ("'{key}' stands too deep; it belongs beside '{beside}'", "'{key}' 缩进太深；它应与 '{beside}' 并列"),
     "misplaced": (
         "looks like a {kind}, but nobody reads one in {here}; move it to {where}",
         "看起来是{kind}，但 {here} 里没有谁会读它；请移到 {where}",
     ),
-    "misplaced_key": ("'{key}' is read by nobody {here}; it stands under {where}", "{here}没有谁会读 '{key}'；它应写在{where}"),
     "not_a_list": (
         "'{key}' must be a list, in the order in which it is to be read; begin each entry with '- '",
         "'{key}' 必须是列表，按读取的先后排列；每一项以 '- ' 开头",
@@ -77,7 +86,35 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "'{key}' begins at the margin, so it belongs to no rule; indent it by two spaces like the keys above",
         "'{key}' 顶格写，不属于任何规则；请像上面的键一样缩进两个空格",
     ),
-    "no_name": ("an entry of '{key}' has no name; give it `name: …`", "'{key}' 里有一项没有名字；请写上 `name: …`"),
+    "dash": (
+        "; a rule begins with its name: write '{name}:' in place of '- name: {name}'",
+        "；规则以名字开头：请把 '- name: {name}' 改成 '{name}:'",
+    ),
+    "of_dbt": (
+        "'{key}' is of dbt's YAML, where rules stood once; a rule begins at the margin with its name and a colon, its keys indented below",
+        "'{key}' 是 dbt 的 YAML 里的写法（规则从前写在那里）；现在每条规则顶格写名字加冒号，下面缩进写它的键",
+    ),
+    "once": (
+        "'{key}' is of dbt's YAML, where rules stood once; take it out: a rule has its name above, and its keys directly below that",
+        "'{key}' 是 dbt 的 YAML 里的写法（规则从前写在那里）；请删掉：规则的名字写在上面，它的键直接写在名字下面",
+    ),
+    "odd_name": (
+        "'{key}' is not a name; use lower-case letters, digits and _ and begin with a letter: what people call it is its label",
+        "'{key}' 不能作名字；名字用小写英文字母、数字和 _，以字母开头；给人看的叫法写在 label 里",
+    ),
+    "word_of_yaml": (
+        "'{key}' is no text for YAML, but true, false or nothing; take another name",
+        "'{key}' 在 YAML 里是真、假或空，不是文字；请换个名字",
+    ),
+    "no_number": ("'{value}' is no number to count with, nor a date that exists", "'{value}' 不是能计算的数，也不是存在的日期"),
+    "odd_key": (
+        "a list or a mapping stands where a key must; write the key as a word with a colon behind it",
+        "键的位置上是列表或映射；请把键写成一个词，后面加冒号",
+    ),
+    "merged": (
+        "uses the merge key '<<' of YAML; write the keys out, so that every rule can be read where it stands",
+        "用了 YAML 的合并键 '<<'；请把键都写出来，让每条规则在原处就能读懂",
+    ),
     "unreadable": ("'{key}' cannot be read: {reason}", "'{key}' 读不出来：{reason}"),
     "one_of": ("'{key}' is '{value}'; it must be one of {known}", "'{key}' 写的是 '{value}'；只能是 {known} 之一"),
     "has_none": ("has no {key}; say which: {known}", "没有写 {key}；请选一个：{known}"),
@@ -85,31 +122,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "weighs": ("'{key}' weighs '{value}', which is none of {known}", "'{key}' 里的 '{value}' 不是 {known} 之一"),
     "no_column": ("'{key}' names '{value}', which is no column: columns have English names", "'{key}' 里的 '{value}' 不是列名：列名用英文"),
     "sql_word": ("'{key}' holds '{value}'; conditions are SQL: write {meant}", "'{key}' 里写了 '{value}'；条件用 SQL：请写 {meant}"),
-    "no_table": (
-        "is the name of no table: there is no {table}.sql under models/, so what is said of it is lost",
-        "不是任何表的名字：models/ 下没有 {table}.sql，写在这里的都会丢失",
-    ),
-    "column_type": (
-        "has the data_type '{value}'; a {kind} is true or false: write `data_type: boolean`",
-        "data_type 写的是 '{value}'；{kind}只有真假：请写 `data_type: boolean`",
-    ),
-    "twice": (
-        "is described in {other} too, and each table once only; put both together",
-        "在 {other} 里也写了，一张表只能写一处；请合到一起",
-    ),
-    "no_family": (
-        "has no family under config: meta:, and no metric is made of it, so it is published nowhere; give it family, adds and needs",
-        "config: meta: 里没有 family，也没有指标用到它，所以哪里都不会发布；请写上 family、adds 和 needs",
-    ),
-    "no_type": (
-        "has no data_type; a {kind} is true or false: write `data_type: boolean`",
-        "没有写 data_type；{kind}只有真假：请写 `data_type: boolean`",
-    ),
     "unread_file": (
         "is no file of rules, so nobody reads it",
         "不是规则文件，没有谁会读",
     ),
-    "no_test": ("'{value}' is no test of this project", "这个项目里没有 '{value}' 这个测试"),
     "odd_owner": (
         "is the only one whose owner is '{value}', which is nearly '{meant}'; if that was meant, write it so",
         "owner 写的是 '{value}'，只出现这一次，又和 '{meant}' 很像；如果就是它，请照样写",
@@ -139,8 +155,7 @@ NAMES: dict[str, tuple[str, str]] = {
     "metric": ("metric", "指标"),
     "goal": ("goal", "目标"),
     "list": ("list", "名单"),
-    "table": ("table", "表"),
-    "unit test": ("unit test", "单元测试"),
+    "section": ("section of the settings", "设置里的一节"),
     "tool": ("tool", "工具"),
     "a list": ("a list", "列表"),
     "a text": ("a text", "一段文字"),
