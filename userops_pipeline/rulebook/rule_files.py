@@ -34,6 +34,7 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 UNREADABLE = (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError)
 MERGE = "tag:yaml.org,2002:merge"
 FLOAT = "tag:yaml.org,2002:float"
+TEXT = "tag:yaml.org,2002:str"
 
 Paragraphs = dict[str, dict[str, Any]]
 """Keys by rule, or by section of the settings."""
@@ -175,6 +176,8 @@ def _odd(node: yaml.Node | None, file: str) -> Iterator[Problem]:
 
 def _has_value(node: yaml.ScalarNode) -> bool:
     """Whether a scalar that is written like a date or a number is one; YAML knows numbers that are none, and fails at the 30th of February."""
+    if node.tag == TEXT:
+        return True
     if node.tag == FLOAT and node.value.lower().endswith((".inf", ".nan")):
         return False
     try:
