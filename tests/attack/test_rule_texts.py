@@ -1,4 +1,7 @@
-"""Texts of rules as an attacker would write them: data, and never rendered, called or shown a secret."""
+"""Texts of rules as an attacker would write them: data, and never rendered, called, expanded or shown a secret.
+
+Add a text here when another reader of the rules would take it for more than a text. Must not run dbt.
+"""
 
 from __future__ import annotations
 
@@ -9,54 +12,60 @@ import pytest
 
 from userops_pipeline.build.dbt import dbt_environment
 from userops_pipeline.ground.home import Home
-from userops_pipeline.rulebook import check_yaml_files
+from userops_pipeline.rulebook.places import FILES
+from userops_pipeline.rulebook.rule_files import check_files, read
+from userops_pipeline.rulebook.wording import said
 
 RENDERED = "which dbt would render"
-CALLED = "would be called by dbt"
 TEXTS = {
-    "models: [{name: a, description: \"{{ env_var('USEROPS_WEBHOOK_TOKEN') }}\"}]": RENDERED,
-    'models: [{name: a, description: "\\x7b\\x7b env_var(1) }}"}]': RENDERED,
-    "models: [{name: a, description: '{% set x = 1 %}'}]": RENDERED,
-    "models: [{name: a, description: '{# hidden #}'}]": RENDERED,
-    "models: [{name: a, config: {meta: {label: {en: '{{ target }}'}}}}]": RENDERED,
-    "models: [{name: a, config: {meta: {stages: [{name: s, when: \"{{ var('c') }}\"}]}}}]": RENDERED,
-    "models: [{name: a, config: {tags: ['{{ invocation_id }}']}}]": RENDERED,
-    "models: [{name: a, config: {meta: {'{{ key }}': 1}}}]": RENDERED,
-    "exposures: [{name: e, description: '{{ this }}'}]": RENDERED,
-    "exposures: [{name: e, depends_on: [\"ref('a') ~ env_var('HOME')\"]}]": CALLED,
-    "exposures: [{name: e, depends_on: [\"config.get_env('HOME')\"]}]": CALLED,
-    "semantic_models: [{name: s, model: \"ref(env_var('HOME'))\"}]": CALLED,
-    "models: [{name: a, data_tests: [{t: {arguments: {value: \"env_var('HOME')\"}}}]}]": CALLED,
-    "models: [{name: a, data_tests: [{t: {arguments: {value: \"  Var ('x')\"}}}]}]": CALLED,
-    "models: [{name: a, data_tests: [{t: {arguments: {value: \"doc('x')\"}}}]}]": CALLED,
-    "unit_tests: [{name: u, given: [{input: 'this()'}]}]": CALLED,
-    "metrics: [{name: m, filter: \"{{ Dimension('a__b') }} = '{{ env_var('HOME') }}'\"}]": RENDERED,
-    "metrics: [{name: m, filter: \"{{ Dimension(env_var('HOME')) }}\"}]": RENDERED,
-    "metrics: [{name: m, description: \"{{ Dimension('a__b') }}\"}]": RENDERED,
+    "a: {about: \"{{ env_var('USEROPS_WEBHOOK_TOKEN') }}\"}": RENDERED,
+    'a: {about: "\\x7b\\x7b env_var(1) }}"}': RENDERED,
+    "a: {about: '{% set x = 1 %}'}": RENDERED,
+    "a: {about: '{# hidden #}'}": RENDERED,
+    "a: {label: {en: '{{ target }}'}}": RENDERED,
+    "a: {when: \"{{ var('c') }}\"}": RENDERED,
+    "a: {words: ['{{ invocation_id }}']}": RENDERED,
+    "a: {'{{ key }}': 1}": RENDERED,
+    "'{{ this }}': {label: A}": RENDERED,
+    "a: {owner: {name: '{{ this }}'}}": RENDERED,
+    "a: &all {label: A}": "YAML anchor",
+    "a: {label: A, when: *b}": "YAML anchor",
+    "a: &a [x, x, x]\nb: &b [*a, *a, *a]\nc: [*b, *b, *b]": "YAML anchor",
+    "a: !!python/object/apply:os.system ['true']": "YAML tag",
+    "a: {label: !!python/name:os.environ ''}": "YAML tag",
+    "a: {label: !include /etc/hostname}": "YAML tag",
+    "a: {label: !!binary aGVsbG8=}": "YAML tag",
+    "!!set {a, b}": "YAML tag",
+    "a: {<<: {label: A}}": "merge key",
+    "<<: {a: {label: A}}": "merge key",
+    "a: {label: A}\na: {label: B}": "stands twice",
+    "a: {label: A, label: B}": "stands twice",
+    "a: {label: A, 'label': B}": "stands twice",
+    "? {a: b}\n: {label: A}": "where a key must",
+    "a: " + "{b: " * 3000: "is not YAML",
+    "a: " + "9" * 5000: "is no number to count with",
 }
 
 
+@pytest.mark.parametrize("file", ["tags", "lists", "settings"])
 @pytest.mark.parametrize(("text", "sentence"), TEXTS.items(), ids=range(len(TEXTS)))
-def test_a_text_that_dbt_would_render_or_call_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "rules.yml").write_text(text, encoding="utf-8")
-    (problem,) = check_yaml_files(tmp_path)
-    assert sentence in problem.sentence
-    assert (problem.file, problem.line) == ("models/rules.yml", 1)
-    assert "env_var(" not in str(problem), "what it says is not repeated"
+def test_a_text_that_a_reader_would_take_for_more_is_refused(tmp_path: Path, file: str, text: str, sentence: str) -> None:
+    (tmp_path / f"{file}.yml").write_text(text, encoding="utf-8")
+    problems = check_files(tmp_path, {})
+    found = [problem for problem in problems if sentence in problem.sentence]
+    assert found, [str(problem) for problem in problems]
+    assert found[0].file == f"rules/{file}.yml"
+    assert said(found[0], "zh") != str(found[0])
+    assert not any("env_var(" in str(problem) for problem in problems), "what it says is not repeated"
+    assert set(read(tmp_path)) == set(FILES), "and is read without harm"
 
 
-def test_what_names_a_table_or_a_dimension_and_prose_pass(tmp_path: Path) -> None:
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "rules.yml").write_text(
-        """
-        exposures: [{name: e, depends_on: [ref('audiences'), "source('raw', 'users')"], description: 'see ref(x) and {a, b}'}]
-        metrics: [{name: m, filter: "{{ Dimension('cohort__first_period') }} = 7", config: {meta: {family: retention}}}]
-        """,
+def test_prose_and_signs_of_sql_pass(tmp_path: Path) -> None:
+    (tmp_path / "tags.yml").write_text(
+        "a: {label: A, about: 'see ref(x), env_var(y) and {a, b} & *c', family: value, when: \"kind in ('{a}', '}}', '%}')\"}\n",
         encoding="utf-8",
     )
-    (tmp_path / "profiles.yml").write_text("path: \"{{ env_var('USEROPS_WAREHOUSE') }}\"", encoding="utf-8")
-    assert check_yaml_files(tmp_path) == []
+    assert check_files(tmp_path, {}) == []
 
 
 def test_dbt_sees_no_secret_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,7 +108,9 @@ def _no_section(name: str, below: yaml.Node, shape: Keys, before: str, at: _At, 
     """What is said of a section that the settings do not have, most likely a rule that belongs elsewhere; or that has nothing in it."""
     if name in shape.known:
         return [("no_paragraph", {"key": name})] if _is_null(below) else []
-    if homes := homes_of(_key_names(below)):
+    meant = shape.known.get(nearest(name, shape.known, KEYS))
+    is_section = isinstance(meant, Keys) and _key_names(below) <= set(meant.known)
+    if not is_section and (homes := homes_of(_key_names(below))):
         return [_misplaced(homes, SETTINGS_FILE)]
     return _unknown(name, below, shape, before, at, tree)
 
@@ -269,18 +271,19 @@ def _unknown(key: str, value: yaml.Node, shape: Keys, before: str, at: _At, hold
         return [("sign_in_key", {"key": shown, **sign.facts, "meant": meant})]
     if key in ONCE and len(at.path) == 1:
         return [("once", {"key": key})]
+    if beside := next((beside for beside, keys in at.above if key in keys.known), ""):
+        return [("too_low", {"key": shown, "beside": beside})]
     left = [name for name in shape.known if name not in _key_names(holder)] or list(shape.known)
     if slip := nearest(key, left) or nearest(key, shape.known):
         return [("unknown_key", {"key": shown}), *hint(key, slip)]
     # A word may stand for several keys.
     if (alike := [name for name in left if key.lower() in KEYS.get(name, ())]) and not key.isascii():
         return [("foreign_key", {"key": shown, "meant": BOTH.join(("' or '".join(alike), "' 或 '".join(alike)))})]
-    if meant := nearest(key, left, KEYS) or nearest(key, shape.known, KEYS):
+    exactly = next((name for name in shape.known if key in KEYS.get(name, ())), "")
+    if meant := exactly or nearest(key, left, KEYS) or nearest(key, shape.known, KEYS):
         if key.isascii():
             return [("unknown_key", {"key": shown}), *hint(key, meant)]
         return [("foreign_key", {"key": shown, "meant": meant})]
-    if beside := next((beside for beside, keys in at.above if key in keys.known), ""):
-        return [("too_low", {"key": shown, "beside": beside})]
     known = list(shape.known)
     return [("unknown_key", {"key": shown}), *hint(key, "", known if len(known) <= LISTED else ())]
 
