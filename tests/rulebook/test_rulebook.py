@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from dbt_common.clients._jinja_blocks import BlockTag
 from dbt_common.clients.jinja import extract_toplevel_blocks, get_template
 from dbt_common.exceptions.macros import MacroReturn
 
@@ -1251,9 +1252,11 @@ def returned(text: str, arguments: Mapping[str, list[str]]) -> dict[str, Any]:
     """What each macro of a generated file returns to dbt, split and rendered by dbt's own Jinja; one with arguments is asked for each."""
     found: dict[str, Any] = {}
     for block in extract_toplevel_blocks(text, {"macro"}, collect_raw_data=False):
-        macro = getattr(get_template(block.full_block, {"return": returning}).module, f"dbt_macro__{block.block_name}")
-        asked = arguments.get(block.block_name)
-        found[block.block_name] = value_of(macro) if asked is None else {each: value_of(macro, each) for each in asked}
+        assert isinstance(block, BlockTag) and block.full_block
+        name = str(block.block_name)
+        macro = getattr(get_template(block.full_block, {"return": returning}).module, f"dbt_macro__{name}")
+        asked = arguments.get(name)
+        found[name] = value_of(macro) if asked is None else {each: value_of(macro, each) for each in asked}
     return found
 
 

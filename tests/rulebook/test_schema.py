@@ -23,7 +23,7 @@ def rules_of(file: str) -> dict[str, Any]:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-def faults(file: str, rules: object) -> list[str]:
+def faults(file: str, rules: Any) -> list[str]:
     schema = schemas()[file]
     Draft7Validator.check_schema(schema)
     return [error.message for error in Draft7Validator(schema).iter_errors(rules)]

@@ -54,6 +54,8 @@ class Entries:
     """A list."""
 
     of: Shape
+    bare: Shape | None = None
+    """What may stand there instead of a list."""
 
 
 Shape = Prose | Word | Condition | Keys | Entries
@@ -93,7 +95,8 @@ def shape_of(annotation: Any, key: str = "") -> Shape:
         return keys_of(annotation)
     if origin in (Union, types.UnionType):
         shapes = [shape_of(each, key) for each in inner if each is not type(None)]
-        return next((each for each in shapes if isinstance(each, Keys | Entries)), shapes[0])
+        found = next((each for each in shapes if isinstance(each, Keys | Entries)), shapes[0])
+        return Entries(found.of, bare=next((each for each in shapes if each != found), None)) if isinstance(found, Entries) else found
     if origin is tuple:
         return Entries(shape_of(inner[0], key))
     if origin is dict:

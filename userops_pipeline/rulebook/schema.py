@@ -43,7 +43,8 @@ def _shape(shape: Shape) -> dict[str, Any]:
         }
         return {"anyOf": [found, _shape(shape.bare)]} if shape.bare else found
     if isinstance(shape, Entries):
-        return {"type": "array", "items": _shape(shape.of)}
+        listed: dict[str, Any] = {"type": "array", "items": _shape(shape.of)}
+        return {"anyOf": [listed, {"type": "string"}]} if shape.bare else listed
     if isinstance(shape, Prose):
         return {}  # a text, or a number that YAML takes for one
     if isinstance(shape, Condition):
