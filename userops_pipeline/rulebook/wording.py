@@ -164,8 +164,6 @@ NAMES: dict[str, tuple[str, str]] = {
     "chinese": ("a Chinese sign", "中文标点"),
     "maths": ("a sign of mathematics", "数学符号"),
     "a space": ("a space that is none for YAML", "YAML 不认的空格"),
-    "the name": ("the name", "名字"),
-    "a_space": ("an ordinary space", "普通空格"),
 }
 
 
