@@ -1,85 +1,126 @@
-"""The rules that the guides write down: as they stand there they are accepted, and without the one they need they are refused.
+"""The rules that the guides write down: as they stand there they are accepted, without the one they need they are refused, and what is said to be
+of the shipped rules is theirs.
 
-Add a paragraph to WRITTEN when a guide shows a new rule, with the line it goes above. Must not build tables: dbt only reads the project.
+A paragraph of YAML that begins with `# rules/<file>.yml` is held to one of these; add its rule to NEW where a guide adds one, with the rule it goes above.
+Must not run dbt: rules are read without it.
 """
 
 from __future__ import annotations
 
-import copy
-import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from tests.changed_project import project_with
-from tests.dbt_runs import run_dbt
-from userops_pipeline import rulebook
+from tests.changed_project import GROCER, edit, shop_with
 from userops_pipeline.deliver.destinations import registry
-from userops_pipeline.ground.home import DBT_PROJECT_DIR, PROJECT_DIR
+from userops_pipeline.ground.home import PROJECT_DIR
+from userops_pipeline.rulebook import rule_files
+from userops_pipeline.rulebook.current import problems_in
 
-GUIDES = PROJECT_DIR / "docs" / "guides"
-# What a guide adds: its page, how its paragraph begins, the file under models/, and the line that it goes above.
-WRITTEN = [
-    ("tag.md", "      - name: sleepy_regular", "marts/tags/_tags.yml", "      - name: one_time_buyer"),
-    ("stage.md", "          - name: habit_forming", "marts/lifecycle/_lifecycle.yml", "          - name: repeat"),
-    ("segment.md", "      - name: quick_repeaters", "marts/segments/_segments.yml", "      - name: first_purchase_push"),
-    ("list.md", "  - name: quick_repeater_letters", "exports/exposures.yml", "  - name: womens_goods_mailing"),
-    ("funnel.md", "          - name: coupon_use", "marts/funnels/_funnels.yml", "          - name: purchase_ladder"),
-    ("source.md", "  - name: second_purchase_emails", "exports/exposures.yml", "  - name: womens_goods_mailing"),
-]
-# What a guide shows of the project as it is.
-SHOWN = {
-    "goal.md": "marts/goals/_goals.yml",
-    "membership.md": "marts/membership/_membership.yml",
-    "churn.md": "marts/churn/_churn.yml",
+READMES = ("README.md", "README.zh-CN.md")
+# What the guides add to a shop's rules, and the rule that it goes above where their order counts.
+NEW = {
+    ("tags", "sleepy_regular"): "",
+    ("stages", "habit_forming"): "repeat",
+    ("segments", "quick_repeaters"): "",
+    ("lists", "quick_repeater_letters"): "",
+    ("lists", "second_purchase_emails"): "",
+    ("funnels", "coupon_use"): "",
+    ("retentions", "second_month"): "",
+    ("survivals", "community_life"): "",
+    ("kol_tiers", "specialist"): "established",
 }
+HEAD = re.compile(r"(?m)^# rules/(\w+)\.yml.*\n")
 
 
-def paragraphs(page: str) -> list[str]:
-    return re.findall(r"(?ms)^```yaml\n(.*?)^```", (GUIDES / page).read_text(encoding="utf-8"))
+def papers() -> list[Path]:
+    return [*sorted((PROJECT_DIR / "docs" / "guides").glob("*.md")), *(PROJECT_DIR / name for name in READMES)]
+
+
+def shown(paper: Path) -> list[tuple[str, str]]:
+    """The parts of a paper's YAML that are rules: their file, and their text."""
+    fences = re.findall(r"(?ms)^```yaml\n(.*?)^```", paper.read_text(encoding="utf-8"))
+    parts = [HEAD.split(fence)[1:] for fence in fences]
+    return [(file, text) for each in parts for file, text in zip(each[::2], each[1::2], strict=True)]
+
+
+def rules_shown() -> list[tuple[str, str, str, dict[str, Any]]]:
+    """Every rule that a paper shows: the paper, the file, its name and its keys."""
+    return [(paper.name, file, name, keys) for paper in papers() for file, text in shown(paper) for name, keys in yaml.safe_load(text).items()]
+
+
+def write(rules: Path, file: str, text: str) -> None:
+    """Write the paragraphs into the file of a shop, as a reader of the guide would."""
+    path = rules / f"{file}.yml"
+    above = {NEW[file, name] for name in yaml.safe_load(text) if (file, name) in NEW}
+    if above - {""}:
+        (rule,) = above
+        edit(rules, file, f"\n{rule}:", f"\n{text.strip()}\n\n{rule}:")
+    elif above:
+        path.write_text(f"{path.read_text(encoding='utf-8')}\n{text}", encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The manifest of a copy of the project into which the guides' rules are written."""
-    folder = tmp_path_factory.mktemp("guides")
-    project = project_with(folder, {})
-    for page, begins, file, above in WRITTEN:
-        (paragraph,) = [text for text in paragraphs(page) if text.startswith(begins)]
-        path = project / "models" / file
-        text = path.read_text(encoding="utf-8")
-        assert text.count(f"\n{above}\n") == 1, (file, above)
-        path.write_text(text.replace(f"\n{above}\n", f"\n{paragraph}\n{above}\n"), encoding="utf-8")
-    assert rulebook.check_yaml_files(project) == []
-    run_dbt(folder / "userops.duckdb", "parse", target=folder / "target", project=project)
-    return json.loads((folder / "target" / "manifest.json").read_text(encoding="utf-8"))
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The grocer's rules, into which every new rule of the English guides is written."""
+    guides = [paper for paper in papers() if not paper.name.endswith(".zh.md") and paper.name not in READMES]
+    parts = [part for paper in guides for part in shown(paper)]
+    settings: dict[str, dict[str, Any]] = {}
+    for file, text in parts:
+        if file == "settings":
+            for section, keys in yaml.safe_load(text).items():
+                settings.setdefault(section, {}).update(keys)
+    rules = shop_with(tmp_path_factory.mktemp("guides"), settings) / "rules"
+    for file, text in parts:
+        if file != "settings":
+            write(rules, file, text)
+    return rules
 
 
-def refusals(manifest: dict[str, Any]) -> list[str]:
-    return [str(problem) for problem in rulebook.check(rulebook.load(manifest), registry.names()) if not problem.is_warning]
+def refusals(rules: Path) -> list[str]:
+    return [str(problem) for problem in problems_in(rules, registry.names()) if not problem.is_warning]
 
 
-def test_what_the_guides_write_is_accepted(written: dict[str, Any]) -> None:
-    rules = json.dumps(written)
-    assert all(begins.split(": ")[1] in rules for _, begins, _, _ in WRITTEN)
+def test_what_the_guides_write_is_accepted(written: Path) -> None:
+    there = rule_files.own(written)
+    assert [rule for rule in NEW if rule[1] not in there[rule[0]]] == []
     assert refusals(written) == []
 
 
-def test_the_stage_without_its_segment_is_refused(written: dict[str, Any]) -> None:
-    spoilt = copy.deepcopy(written)
-    (segments,) = [node for node in spoilt["nodes"].values() if node["name"] == "user_segments"]
-    del segments["columns"]["quick_repeaters"]
-    told = refusals(spoilt)
-    assert any("quick_repeaters" in sentence for sentence in told), told
+@pytest.mark.parametrize(
+    ("file", "taken_out", "told"),
+    [
+        ("segments", "quick_repeaters", "stage habit_forming: names the segment 'quick_repeaters'"),
+        ("lists", "quick_repeater_letters", "stage habit_forming: names the segment 'quick_repeaters', which no list exports"),
+        ("tag_families", "activity", "tag sleepy_regular: 'family' is 'activity'"),
+    ],
+)
+def test_without_what_it_needs_it_is_refused(written: Path, tmp_path: Path, file: str, taken_out: str, told: str) -> None:
+    for path in written.glob("*.yml"):
+        said = rule_files.own(written).get(path.stem, {})
+        kept = {name: keys for name, keys in said.items() if (path.stem, name) != (file, taken_out)}
+        (tmp_path / path.name).write_text(yaml.safe_dump(kept, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    sentences = refusals(tmp_path)
+    assert any(told in sentence for sentence in sentences), sentences
 
 
-@pytest.mark.parametrize("page", SHOWN)
-def test_what_the_guides_show_stands_in_the_project(page: str) -> None:
-    stands = {_bare(line) for line in (DBT_PROJECT_DIR / "models" / SHOWN[page]).read_text(encoding="utf-8").splitlines()}
-    for paragraph in paragraphs(page):
-        assert [line for line in paragraph.splitlines() if _bare(line) not in stands] == []
+def test_what_the_guides_show_of_the_shipped_rules_stands_in_them() -> None:
+    shipped = rule_files.read(GROCER)
+    others = [
+        f"{paper} shows another {name} than rules/{file}.yml has"
+        for paper, file, name, keys in rules_shown()
+        if file != "settings" and (file, name) not in NEW and shipped[file].get(name) != keys
+    ]
+    assert others == []
 
 
-def _bare(line: str) -> str:
-    return re.split(r"\s{2,}#", line.rstrip())[0].rstrip()
+def test_both_languages_and_the_readme_show_the_same_rules() -> None:
+    told: dict[tuple[str, str], list[Any]] = {}
+    for _, file, name, keys in rules_shown():
+        if file != "settings":
+            told.setdefault((file, name), []).append(keys)
+    assert [rule for rule, said in told.items() if any(keys != said[0] for keys in said)] == []
+    assert told.keys() >= NEW.keys()

@@ -75,7 +75,7 @@ def _texts(kind: str, name: str, source: str) -> Iterator[tuple[str, str]]:
 SETTINGS_HINT = """# What differs from the engine's settings, section by section, such as
 #   churn:
 #     after_days: {active: 60, purchase: 120}
-# A key that stands here replaces the whole of the engine's; an editor completes them, docs/reference/rules.md says their defaults.
+# A key that stands here replaces the whole of the engine's; an editor completes sections and keys.
 """
 
 
