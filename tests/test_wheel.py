@@ -126,6 +126,8 @@ def test_an_installed_engine_runs_every_night_of_a_shop_with_a_model_of_its_own(
     installed.run("run", inside="demo")
     with duckdb.connect(str(demo / ".userops" / "published" / "userops.duckdb"), read_only=True) as published:
         assert published.execute("select count(*) > 0 from user_profile").fetchall() == [(True,)]
-        assert published.execute("select sum(night_order_count) = (select count(*) from user_orders) from my_buyers").fetchall() == [(True,)]
+        assert published.execute("select sum(night_order_count) = (select count(*) from user_orders) from my_buyers").fetchall() == [
+            (True,)
+        ]
     assert "我的买家" in (demo / ".userops" / "published" / "current" / "dictionary.html").read_text(encoding="utf-8")
     assert sorted(path.name for path in installed.folder.iterdir()) == ["demo"]

@@ -15,12 +15,15 @@ import numpy.typing as npt
 import pytest
 from scipy import stats
 
+from tests.changed_project import GROCER
+from userops_pipeline.rulebook.current import described
+
 Models = dict[str, dict[str, Any]]
 Flags = npt.NDArray[np.bool_]
 
 
 def behaviours(models: Models) -> list[str]:
-    return [each["name"] for each in models["churn_precursors"]["config"]["meta"]["precursors"]["behaviours"]]
+    return [each["name"] for each in described(GROCER).rules_of("churn_precursors")["precursors"]["behaviours"]]
 
 
 def precursors(compiled: dict[str, str], models: Models, strata: npt.NDArray[np.integer], churned: Flags, did: dict[str, Flags]) -> dict[str, dict[str, Any]]:  # fmt: skip

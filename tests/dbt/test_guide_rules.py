@@ -49,7 +49,9 @@ def shown(paper: Path) -> list[tuple[str, str]]:
 
 def rules_shown() -> list[tuple[str, str, str, dict[str, Any]]]:
     """Every rule that a paper shows: the paper, the file, its name and its keys."""
-    return [(paper.name, file, name, keys) for paper in papers() for file, text in shown(paper) for name, keys in yaml.safe_load(text).items()]
+    return [
+        (paper.name, file, name, keys) for paper in papers() for file, text in shown(paper) for name, keys in yaml.safe_load(text).items()
+    ]
 
 
 def write(rules: Path, file: str, text: str) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 import duckdb
 import pytest
 
+from tests.changed_project import GROCER
+from userops_pipeline.rulebook.current import described
 from userops_pipeline.simulate import Settings, simulate
 
 FIRST_ON = date(2026, 1, 1)
@@ -75,7 +77,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def causes(out: Path, models: dict[str, dict[str, Any]], effect: str) -> dict[str, bool]:
     """By behaviour that the events tell of: whether one of its events has the effect in truth."""
-    declared = models["key_behaviours"]["config"]["meta"]["key_behaviours"]["behaviours"]
+    declared = described(GROCER).rules_of("key_behaviours")["key_behaviours"]["behaviours"]
     with duckdb.connect() as con:
         return {
             behaviour["name"]: con.execute(f"select max({effect}) > 0 from '{out}/truth/behaviours.parquet' where {COUNTED[behaviour['measure']]}").fetchall()[0][0]

@@ -18,6 +18,9 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata
 
+from tests.changed_project import GROCER
+from userops_pipeline.rulebook.current import described
+
 FIRST_ON, NIGHTS, USERS = date(2023, 9, 1), 330, 30
 LATER = 240
 CHAIN = (
@@ -152,7 +155,7 @@ def walk(days: list[Day], rules: dict[str, Any]) -> list[tuple[str, date | None]
 
 
 def test_levels_are_those_of_a_walk_night_by_night(shop: Shop, built: duckdb.DuckDBPyConnection) -> None:
-    rules = shop.models["user_membership"]["config"]["meta"]
+    rules = described(GROCER).rules_of("user_membership")
     expected = {(user, night(number)): state for user, days in shop.days.items() for number, state in enumerate(walk(days, rules))}
     rows = built.execute("select user_id, night_on, level, level_reached_on from int_user_ladder").fetchall()
     assert {(user, on): (level, reached) for user, on, level, reached in rows} == expected
@@ -190,7 +193,7 @@ def test_a_level_ends_when_it_was_said_to_if_nothing_follows(shop: Shop, built: 
 
 
 def test_scores_are_fifths_of_average_ranks_on_every_night(shop: Shop, built: duckdb.DuckDBPyConnection) -> None:
-    rules = shop.models["user_rfm"]["config"]["meta"]
+    rules = described(GROCER).rules_of("user_rfm")
     found = {(row[0], row[1]): row[2:] for row in built.execute("select user_id, night_on, recency_days, frequency, monetary_amount, r, f, m from int_user_rfm").fetchall()}  # fmt: skip
     seen = 0
     for number in range(0, NIGHTS, 30):

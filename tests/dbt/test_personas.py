@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from tests.changed_project import GROCER
+from userops_pipeline.rulebook.current import described
+
 Models = dict[str, dict[str, Any]]
 Column = np.ndarray[Any, Any]
 
@@ -32,7 +35,7 @@ def personas(
         f"create table marts.user_tags as select {', '.join(f'unnest(?) as {name}' for name in ('user_id', *flags))}",
         [list(map(str, ids)), *held],
     )
-    shown = [entry["name"] for entry in models["segment_personas"]["config"]["meta"]["personas"]["attributes"]]
+    shown = [entry["name"] for entry in described(GROCER).rules_of("segment_personas")["personas"]["attributes"]]
     con.execute("create table marts.user_profile (user_id varchar" + "".join(f", {name} varchar" for name in shown) + ")")
     con.executemany(
         f"insert into marts.user_profile values ({', '.join('?' * (len(shown) + 1))})",

@@ -11,6 +11,9 @@ from typing import Any
 import duckdb
 import pytest
 
+from tests.changed_project import GROCER
+from userops_pipeline.rulebook.current import described
+
 Models = dict[str, dict[str, Any]]
 
 
@@ -22,7 +25,7 @@ def stage_of(models: Models, row: dict[str, float | None], ladder: str = "user_l
     assert set(row) <= set(columns)
     row = {"days_since_paid": row.get("days_since_order"), **row}  # without a plan the two are one
     values = ", ".join(f"cast({'null' if row.get(name) is None else row[name]} as {kind}) as {name}" for name, kind in columns.items())
-    stages = models[ladder]["config"]["meta"]["stages"]
+    stages = described(GROCER).rules_of(ladder)["stages"]
     cases = " ".join(f"when {stage['when']} then '{stage['name']}'" for stage in stages)
     found = duckdb.sql(f"select case {cases} end from (select {values})").fetchall()
     return found[0][0]
@@ -120,7 +123,7 @@ def test_a_user_of_whom_nothing_is_known_still_has_a_stage(models: Models) -> No
 def test_every_stage_has_a_playbook_in_both_languages_and_a_segment_that_reaches_it(models: Models) -> None:
     segments = models["user_segments"]["columns"]
     texts = {"state", "goal", "touchpoint", "action", "content"}
-    for stage in models["user_lifecycle"]["config"]["meta"]["stages"]:
+    for stage in described(GROCER).rules_of("user_lifecycle")["stages"]:
         assert all(stage.get(text) and stage.get(f"{text}_zh") for text in texts), stage["name"]
         assert stage["segment"] in segments, stage["name"]
         assert stage["kpi"]["name"], stage["name"]

@@ -155,7 +155,7 @@ def test_an_upgrade_tells_what_is_new_and_what_both_have_changed(tmp_path: Path,
     rules = begin(tmp_path / "mine") / "rules"
     edit(rules, "tags", "days_since_registered <= 7\n", "days_since_registered <= 5\n")  # first_week is the owner's now
     newer = start.taken("subscription")
-    tags = newer["rules"]["tags"]  # type: ignore[index]
+    tags = newer["rules"]["tags"]
     tags["new_user"]["when"] = "days_since_registered <= 20"
     tags["first_week"]["when"] = "days_since_registered <= 8"
     tags["of_the_new_version"] = dict(tags["new_user"])

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -79,7 +80,7 @@ SETTINGS_HINT = """# What differs from the engine's settings, section by section
 """
 
 
-def taken(kind: str) -> dict[str, object]:
+def taken(kind: str) -> dict[str, Any]:
     """What a shop remembers of the template it began with: its version, and every rule in a form that no comment or blank changes."""
     said = {file: yaml.safe_load(text) or {} for file, text in rules_of(kind).items()}
     return {"template": kind, "engine": version(), "rules": {file: rules for file, rules in said.items() if rules}}
