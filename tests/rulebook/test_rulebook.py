@@ -1282,8 +1282,9 @@ def declared() -> Declarations:
 
 
 def test_dbt_is_given_what_python_read(declared: Declarations) -> None:
-    text = generated(declared)[f"macros/{GENERATED}"].decode()
-    expected = given(declared)
+    files = {Path(name).stem: content.decode() for name, content in generated(declared).items() if name.startswith(GENERATED)}
+    text, expected = "".join(files.values()), given(declared)
+    assert files.keys() == expected.keys(), "each macro is a file of its own"
     assert next(tag["about"] for tag in expected["rules_of_tags"] if tag["name"] == "new_user") == AWKWARD
     sources = {"contract_of": list(expected["contract_of"])}
     assert returned(text, sources) == expected

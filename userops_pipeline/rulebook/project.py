@@ -20,11 +20,8 @@ from userops_pipeline.rulebook.places import LISTS, RULED_TABLES, SEGMENTS, TAGS
 OWN_MODELS = "models/marts/own"  # where the models of a shop are: published, tested and shown like ours
 LEFT = {"target", "logs", "dbt_packages"}
 CONTRACT = "contract_of"  # of the table it is asked for
-GENERATED = "generated/declared.sql"
-ABOUT_MACROS = (
-    "{#- Written by userops from the rules and from what the tables are described as; what is changed here is lost. -#}\n"
-    "{#- What is declared of a table, by its name: its settings and its rules. -#}\n"
-)
+GENERATED = "macros/generated"
+ABOUT_MACRO = "{#- Written by userops from the rules and from what the tables are described as; what is changed here is lost. -#}\n"
 
 
 def compose(home: Home, declarations: Declarations, own_models: Path | None) -> None:
@@ -44,7 +41,7 @@ def compose(home: Home, declarations: Declarations, own_models: Path | None) -> 
 def generated(declarations: Declarations) -> dict[str, bytes]:
     """The files that exist for dbt alone, by their place in the project."""
     return {
-        f"macros/{GENERATED}": (ABOUT_MACROS + "".join(_macros(declarations))).encode(),
+        **{f"{GENERATED}/{name}.sql": (ABOUT_MACRO + text).encode() for name, text in _macros(declarations)},
         "models/exports/_lists.yml": yaml.safe_dump(
             {"version": 2, "exposures": list(_exposures(declarations))}, allow_unicode=True, sort_keys=False
         ).encode(),
@@ -67,13 +64,13 @@ def given(declarations: Declarations) -> dict[str, Any]:
     }
 
 
-def _macros(declarations: Declarations) -> Iterator[str]:
-    """One macro for each thing declared, so that a changed rule changes the models that ask for it and no other."""
+def _macros(declarations: Declarations) -> Iterator[tuple[str, str]]:
+    """One macro for each thing declared, by its name: each is a file of its own, since dbt parses anew whoever asks for any macro of a file that changed."""
     for name, content in given(declarations).items():
         # Through JSON, so that dbt is given nothing but texts, numbers, truth values, lists and mappings.
         arguments, picked = ("table", "[table]") if name == CONTRACT else ("", "")
         literal = json.loads(json.dumps(content, default=str))
-        yield f"{{% macro {name}({arguments}) -%}} {{{{ return({literal!r}{picked}) }}}} {{%- endmacro %}}\n"
+        yield name, f"{{% macro {name}({arguments}) -%}} {{{{ return({literal!r}{picked}) }}}} {{%- endmacro %}}\n"
 
 
 def _metrics(declarations: Declarations) -> Iterator[dict[str, Any]]:
