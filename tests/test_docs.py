@@ -16,6 +16,7 @@ import pytest
 
 from docs.reference import generated
 from userops_pipeline.cli import main
+from userops_pipeline.rulebook.places import FILES
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 READMES = ("README.md", "README.zh-CN.md")
@@ -341,9 +342,17 @@ def test_the_reference_has_every_published_table_and_every_check() -> None:
     told = set(re.findall(r"(?m)^## (.+)$", pages[generated.COLUMNS]))
     assert told == set(listed) - OF_THE_PUBLISHER
     assert "| `one_time_buyer` | boolean | 一单客 | Has bought exactly once. |" in pages[generated.COLUMNS]
+    assert "| `frequent_buyer` | boolean |" in pages[generated.COLUMNS], "tags are columns, made of rules"
     assert "| `orders.volume_is_usual` |" in pages[generated.CHECKS]
     assert "| `assert_spells_neither_overlap_nor_gap` | The spells of a user follow each other," in pages[generated.CHECKS]
     assert not re.search(r"\| `assert_\w+` \|  \|", pages[generated.CHECKS]), "a test without a first line that says what it asks"
+
+
+def test_the_reference_has_every_file_of_rules_and_every_setting() -> None:
+    page = generated.pages()[generated.RULES]
+    assert {f"{file}.yml" for file in FILES} == set(re.findall(r"(?m)^## (.+)$", page))
+    assert "| `stays_when` | SQL |" in page and "keys `when`, `segment`, or SQL" in page
+    assert "  after_days: {active: 90, purchase: 180}" in page
 
 
 def test_a_column_says_what_it_must_hold() -> None:

@@ -1,4 +1,4 @@
-"""The pages of the reference that nobody writes: commands, contract, columns and checks, told by themselves each time the site is built.
+"""The pages of the reference that nobody writes: commands, contract, columns, rules and checks, told by themselves each time the site is built.
 
 Here lives a hook of MkDocs (`hooks` in mkdocs.yml) and the text it makes; add a page when something describes itself that well. Must not hold a
 sentence about a command, table or column: it stands where the thing is declared, and only there.
@@ -16,8 +16,14 @@ import click
 import yaml
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
-CONTRACT, COMMANDS, COLUMNS, CHECKS = PLACES = ("reference/contract.md", "reference/cli.md", "reference/columns.md", "reference/checks.md")
-MODELS = PROJECT_DIR / "dbt_project" / "models" / "marts"
+CONTRACT, COMMANDS, COLUMNS, RULES, CHECKS = PLACES = (
+    "reference/contract.md",
+    "reference/cli.md",
+    "reference/columns.md",
+    "reference/rules.md",
+    "reference/checks.md",
+)
+TEMPLATES = PROJECT_DIR / "userops_pipeline" / "templates"
 TESTS = PROJECT_DIR / "dbt_project" / "tests"
 
 
@@ -28,11 +34,13 @@ def pages() -> dict[str, str]:
     from userops_pipeline.cli import main
     from userops_pipeline.intake.gate import expectations
     from userops_pipeline.intake.source import load_source
+    from userops_pipeline.rulebook.current import WITHOUT_SHOP, described
 
     return {
         CONTRACT: contract_page(contract.read_text(encoding="utf-8")),
         COMMANDS: commands_page(main, "userops"),
-        COLUMNS: columns_page([_read(path) for path in sorted(MODELS.rglob("*.yml"))]),
+        COLUMNS: columns_page(_published(described(TEMPLATES / WITHOUT_SHOP / "rules"))),
+        RULES: rules_page((TEMPLATES / "settings.yml").read_text(encoding="utf-8"), TEMPLATES / WITHOUT_SHOP / "rules"),
         CHECKS: checks_page(
             expectations([load_source("demo_shop")]), {path.stem: path.read_text(encoding="utf-8") for path in sorted(TESTS.glob("*.sql"))}
         ),
@@ -78,10 +86,14 @@ def _command(command: click.Command, name: str, parent: click.Context | None) ->
     return lines
 
 
-def columns_page(projects: list[dict[str, Any]]) -> str:
-    """Every published table with its columns, in English and Chinese, out of the parsed YAML of the models and of what is scored after them."""
-    tables = [table for project in projects for table in project.get("models", [])]
-    tables += [table for project in projects for source in project.get("sources", []) for table in source["tables"]]
+def _published(declared: Any) -> list[dict[str, Any]]:
+    """The tables that are published, each with all of its columns: those of its rules too."""
+    found = [(file, table) for file, table in [*declared.models.values(), *declared.sources.values()] if file.startswith("models/marts/")]
+    return [{**table, "columns": list(declared.columns_of(table["name"]).values()) or table.get("columns", [])} for _, table in found]
+
+
+def columns_page(tables: list[dict[str, Any]]) -> str:
+    """Every published table with its columns, in English and Chinese; tags and segments are those of the template whose rules hold without a shop."""
     lines = ["# Columns of the published tables"]
     for table in sorted(tables, key=lambda table: table["name"]):
         lines += [
@@ -97,6 +109,50 @@ def columns_page(projects: list[dict[str, Any]]) -> str:
             label = column.get("config", {}).get("meta", {}).get("label", "")
             lines.append(f"| `{column['name']}` | {column.get('data_type', '')} | {label} | {_cell(column.get('description', ''))} |")
     return "\n".join(lines) + "\n"
+
+
+def rules_page(settings: str, template: Path) -> str:
+    """Every file of rules with the keys of its paragraphs, and the settings of the engine as they stand, whose comments say what they are."""
+    from userops_pipeline.rulebook.grammar import Keys, file_of
+    from userops_pipeline.rulebook.kinds.lists import ContactList
+    from userops_pipeline.rulebook.places import LISTS, RULE_FILES
+    from userops_pipeline.rulebook.vocabulary import KEYS
+
+    lines = ["# Keys of the rules", "", "Files of a shop, one paragraph per rule; 也叫: other words that a mistake is understood by.", ""]
+    for file in sorted([*RULE_FILES, LISTS]):
+        kind = ContactList if file == LISTS else RULE_FILES[file].kind
+        paragraph = file_of(file).others
+        assert isinstance(paragraph, Keys)
+        said = re.match(r"(?:#.*\n)+\n", (template / f"{file}.yml").read_text(encoding="utf-8"))
+        lines += [f"## {file}.yml", "", " ".join((kind.__doc__ or "").split()), ""]
+        lines += ["```text", *(line.lstrip("#").removeprefix(" ") for line in said[0].strip().splitlines()), "```", ""] if said else []
+        lines += ["| Key | Holds | 也叫 |", "|---|---|---|"]
+        lines += [f"| `{key}` | {_cell(_holds(shape))} | {'、'.join(KEYS.get(key, ())[:3])} |" for key, shape in paragraph.known.items()]
+        lines.append("")
+    return (
+        "\n".join(
+            [*lines, "## settings.yml", "", "What the engine has; a shop writes what differs.", "", "```yaml", settings.rstrip(), "```"]
+        )
+        + "\n"
+    )
+
+
+def _holds(shape: Any) -> str:
+    """What stands behind a key, in a few words."""
+    from userops_pipeline.rulebook.grammar import Condition, Entries, Keys, Prose
+
+    match shape:
+        case Entries():
+            return f"a list: {_holds(shape.of)}"
+        case Keys():
+            known = ", ".join(f"`{key}`" for key in shape.known) or f"names of your own, each with {_holds(shape.others)}"
+            return f"keys {known}, or {_holds(shape.bare)}" if shape.bare else f"keys {known}" if shape.known else known
+        case Condition():
+            return "SQL"
+        case Prose():
+            return "a text for people"
+        case _:
+            return f"one of {', '.join(f'`{word}`' for word in shape.known)}" if shape.known else "a name, number or word"
 
 
 def checks_page(expectations: list[Any], tests: dict[str, str]) -> str:
@@ -117,11 +173,6 @@ def checks_page(expectations: list[Any], tests: dict[str, str]) -> str:
         said = re.match(r"\{#-?(?P<jinja>.*?)-?#\}|(?P<sql>(?:--.*\n)+)", text, re.DOTALL)
         lines.append(f"| `{name}` | {_cell((said['jinja'] or said['sql'].replace('--', ' ')) if said else '')} |")
     return "\n".join(lines) + "\n"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """The YAML of a file by libyaml, which is ten times as fast."""
-    return yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
 
 
 def _value(value: Any) -> str:
