@@ -111,7 +111,7 @@ What to change next:
 
 1. `sources/{source}/`: `source.yml` says which files there are, in which zone their times are, from which night on; one `.sql` per table says
    which column is which. Put your files in place of `data/`, or name their folder by an environment variable (`root: {{env: NAME}}`).
-   `userops rules check` says in a sentence what does not fit yet.
+   `userops rules check` says in a sentence what does not fit yet. Then take out `.userops/`, which holds the sample, and run again.
 2. `rules/`: one paragraph per stage, tag, segment, funnel, goal and list; `settings.yml` holds what differs from the engine's settings. An editor
    with the YAML language server completes and checks as you type.
 3. `rules/lists.yml`: which segment goes to which tool, and by which consent.
