@@ -38,7 +38,7 @@ check: setup ## lint, types, formats, import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright --level error
 	$(BIN)/lint-imports
-	$(BIN)/sqlfmt --check --quiet --line-length 120 dbt_project userops_pipeline/sources
+	$(BIN)/sqlfmt --check --quiet --line-length 120 dbt_project userops_pipeline/sources userops_pipeline/templates
 	$(BIN)/userops rules check
 
 check-spark: setup ## both engines build a shop (SHOP=sample_shop or demo_shop), and every published table is compared (needs Java 17)
@@ -61,7 +61,7 @@ $(VENV)/.duckdb-%: requirements/duckdb-%.txt
 format: setup ## write the formats that `make check` asks for
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format --quiet .
-	$(BIN)/sqlfmt --quiet --line-length 120 dbt_project userops_pipeline/sources
+	$(BIN)/sqlfmt --quiet --line-length 120 dbt_project userops_pipeline/sources userops_pipeline/templates
 
 bench: setup ## where a night's time goes, and our build beside other hands (SIZE=S, M or L; S takes minutes, L an hour or more)
 	$(if $(SIZE),,$(BIN)/python -m tests.bench.nightly)
