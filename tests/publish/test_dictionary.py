@@ -6,8 +6,10 @@ import re
 from html.parser import HTMLParser
 from typing import Any
 
+from tests.changed_project import GROCER
 from userops_pipeline.publish import dictionary
 from userops_pipeline.publish.dictionary import ColumnDoc, TableDoc
+from userops_pipeline.rulebook.current import described
 
 
 def model(name: str, *, meta: dict[str, Any] | None = None, columns: dict[str, dict[str, Any]] | None = None) -> dict[str, Any]:
@@ -43,34 +45,29 @@ MANIFEST = {
                 }
             },
         ),
-        "model.userops.user_lifecycle": model(
-            "user_lifecycle",
-            meta={
-                "stages": [
-                    {"name": "loyal", "label": "忠诚", "when": "orders >= 5", "state": "Buys often.", "goal": "Keep", "kpi": {"name": "k"}}
-                ]
-            },
-        ),
-        "model.userops.funnel_conversion": model(
-            "funnel_conversion",
-            meta={
-                "funnels": [
-                    {
-                        "name": "ladder",
-                        "steps": [{"name": "first", "when": "x"}, {"name": "second", "when": "y", "within_days": 30, "same_object": True}],
-                    }
-                ]
-            },
-        ),
+        "model.userops.user_lifecycle": model("user_lifecycle"),
+        "model.userops.funnel_conversion": model("funnel_conversion"),
         "test.userops.user_tags": {"name": "user_tags", "resource_type": "test"},
     }
 }
-DOCS = {
-    doc.name: doc for doc in dictionary.describe(MANIFEST, ["user_tags", "user_segments", "user_lifecycle", "funnel_conversion", "unknown"])
+RULES = {
+    "user_lifecycle": {
+        "stages": [{"name": "loyal", "label": "忠诚", "when": "orders >= 5", "state": "Buys often.", "goal": "Keep", "kpi": {"name": "k"}}]
+    },
+    "funnel_conversion": {
+        "funnels": [
+            {
+                "name": "ladder",
+                "steps": [{"name": "first", "when": "x"}, {"name": "second", "when": "y", "within_days": 30, "same_object": True}],
+            }
+        ]
+    },
 }
+TABLES = ["user_tags", "user_segments", "user_lifecycle", "funnel_conversion", "unknown"]
+DOCS = {doc.name: doc for doc in dictionary.describe(MANIFEST, TABLES, RULES)}
 
 
-def test_descriptions_labels_and_rules_are_found_in_the_manifest() -> None:
+def test_descriptions_and_labels_are_found_in_the_manifest_and_rules_in_what_is_declared() -> None:
     assert list(DOCS) == ["user_tags", "user_segments", "user_lifecycle", "funnel_conversion"]
     tags = DOCS["user_tags"]
     assert (tags.label, tags.subject, tags.description) == ("用户标签", "lifecycle", "One row per user. More <b>here</b> & `code`.")
@@ -118,3 +115,15 @@ def test_markdown_keeps_its_tables_whole() -> None:
     assert "| `price_sensitive` | 价格敏感 | boolean | Buys on discount. | `share >= 0.5 and (a \\| b)` |" in page
     assert "| [`user_tags`](#user_tags) | 用户标签 | 2,469 |" in page
     assert "## bare" in page
+
+
+def test_the_rules_of_a_shop_stand_at_the_tables_that_they_decide() -> None:
+    manifest = {"nodes": {f"model.userops.{name}": model(name) for name in ("user_lifecycle", "user_rfm", "funnel_conversion")}}
+    declared = described(GROCER)
+    docs = {
+        doc.name: doc for doc in dictionary.describe(manifest, declared.models, {name: declared.rules_of(name) for name in declared.models})
+    }
+    assert {"churned", "loyal"} <= {rule.name for rule in docs["user_lifecycle"].rules}
+    assert "champions" in {rule.name for rule in docs["user_rfm"].rules} and "second_purchase" in {
+        rule.name for rule in docs["funnel_conversion"].rules
+    }

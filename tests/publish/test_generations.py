@@ -395,7 +395,7 @@ def test_dictionary_pages_lie_in_the_generation(home: Home, warehouse: duckdb.Du
     page = (home.published / "current" / "dictionary.html").read_text(encoding="utf-8")
     assert generation.id in page and "生命周期" in page and "100 rows" in page
     assert "It's the stage" in (generation.path / "dictionary.md").read_text(encoding="utf-8")
-    assert dictionary.describe({"nodes": {}}, ["user_lifecycle"]) == []
+    assert dictionary.describe({"nodes": {}}, ["user_lifecycle"], {}) == []
 
 
 def snapshot(home: Home) -> dict[str, tuple[int, int]]:

@@ -18,7 +18,7 @@ from userops_pipeline.ground.faults import crash_point
 from userops_pipeline.intake.landing import nights_without, stretches
 from userops_pipeline.intake.shop import Shop
 from userops_pipeline.publish import dictionary, generations
-from userops_pipeline.rulebook.current import manifest_of, rules_of
+from userops_pipeline.rulebook.current import declarations, manifest_of, rules_of
 
 GENERATION = dg.AssetKey(["published", "generation"])
 
@@ -43,6 +43,7 @@ def publish_asset(shop: Shop) -> dg.AssetsDefinition:
         begun = time.perf_counter()
         _, as_of = partition_range(context, shop.home)
         clock = warehouse.built_clock(shop.home, as_of)
+        declared = declarations()
         passed = {step: module.recorded(shop.home, as_of) for step, module in (("gate", gate), ("build", transform), ("score", score))}
         for step, checks in passed.items():
             if not checks:
@@ -60,7 +61,7 @@ def publish_asset(shop: Shop) -> dg.AssetsDefinition:
                 checks=[check for checks in passed.values() for check in checks],
                 config_hash=warehouse.project_hash(shop.home),
                 rulebook_json=rulebook.to_json(rules_of()),
-                docs=dictionary.describe(manifest, tables),
+                docs=dictionary.describe(manifest, tables, {name: declared.rules_of(name) for name in tables}),
                 manifest_extra=_without_file(shop, as_of),
             )
         crash_point("publish:after")

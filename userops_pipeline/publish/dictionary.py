@@ -1,6 +1,6 @@
-"""The data dictionary: what every published table and column means, read from dbt's manifest and rendered for people.
+"""The data dictionary: what every published table and column means, read from dbt's manifest and the rules, and rendered for people.
 
-Here lives how descriptions, Chinese labels and rules are found in the manifest, and the Markdown and HTML pages made of them.
+Here lives how descriptions, Chinese labels and rules are told of a table, and the Markdown and HTML pages made of them.
 Add here when a new kind of rule should be readable in the dictionary; the words themselves belong in the model's YAML.
 Must not hold a description of a model, nor anything that needs the network to be shown.
 """
@@ -54,11 +54,12 @@ class TableDoc:
         return dataclasses.asdict(self)
 
 
-def describe(manifest: Mapping[str, Any], models: Iterable[str]) -> list[TableDoc]:
-    """What dbt's manifest says about the models and scored tables; one that it does not hold is left out."""
+def describe(manifest: Mapping[str, Any], models: Iterable[str], rules: Mapping[str, Mapping[str, Any]]) -> list[TableDoc]:
+    """What dbt's manifest says about the models and scored tables, and what is declared of each by its name (`rules`); one that the manifest does
+    not hold is left out."""
     nodes = {node["name"]: node for node in manifest.get("sources", {}).values()}
     nodes |= {node["name"]: node for node in manifest["nodes"].values() if node.get("resource_type") == "model"}
-    return [_table(nodes[name]) for name in models if name in nodes]
+    return [_table(nodes[name], rules.get(name, {})) for name in models if name in nodes]
 
 
 def with_columns(doc: TableDoc, types: Mapping[str, str]) -> TableDoc:
@@ -68,7 +69,7 @@ def with_columns(doc: TableDoc, types: Mapping[str, str]) -> TableDoc:
     return dataclasses.replace(doc, columns=tuple(columns))
 
 
-def _table(node: Mapping[str, Any]) -> TableDoc:
+def _table(node: Mapping[str, Any], declared: Mapping[str, Any]) -> TableDoc:
     meta = _meta(node)
     folders = node.get("fqn", [])
     if node.get("resource_type") == "source":  # its own name stands between folder and table
@@ -88,7 +89,7 @@ def _table(node: Mapping[str, Any]) -> TableDoc:
             )
             for column in node.get("columns", {}).values()
         ),
-        rules=tuple(_rules(meta)),
+        rules=tuple(_rules(declared)),
     )
 
 
@@ -111,13 +112,13 @@ def _step(step: Any) -> str:
     return f"segment {step['segment']}" if isinstance(step, Mapping) else _line(step)
 
 
-def _rules(meta: Mapping[str, Any]) -> Iterator[RuleDoc]:
+def _rules(declared: Mapping[str, Any]) -> Iterator[RuleDoc]:
     for kind in ("stages", "groups"):
-        for rule in meta.get(kind, ()):
+        for rule in declared.get(kind, ()):
             meaning = ". ".join(_line(rule[key]).rstrip(".") for key in ("state", "goal", "action") if rule.get(key))
             condition = _line(condition_text(rule.get("when") or "", rule.get("stays_when")))
             yield RuleDoc(kind.removesuffix("s"), _line(rule.get("name")), _line(rule.get("label")), condition, meaning)
-    for funnel in meta.get("funnels", ()):
+    for funnel in declared.get("funnels", ()):
         for step in funnel.get("steps", ()):
             within = f"within {step['within_days']} days of the step before" if step.get("within_days") is not None else ""
             same = "same object" if step.get("same_object") else ""
