@@ -18,7 +18,7 @@ from userops_pipeline.ground.words import Language
 
 @main.group()
 def rules() -> None:
-    """The rules in the YAML files: stages, tags, segments, funnels, lists."""
+    """The rules of the shop: stages, tags, segments, funnels, lists."""
 
 
 @rules.command("check")

@@ -1,7 +1,7 @@
 """Score: the tables that are not SQL, written between build and publish, each an asset with its numbers, checks and pictures.
 
 Here lives what Dagster is told of conclude/score.py: which models it reads, what became of it, and what a person looks at.
-Add here when the UI should show more of a score; a table or a rule of it is declared in dbt's YAML, a formula belongs to stats.
+Add here when the UI should show more of a score; a table of it is declared in dbt's YAML, its settings are section `value`, a formula belongs to stats.
 """
 
 import json

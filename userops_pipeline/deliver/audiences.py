@@ -56,7 +56,7 @@ class ListStopped(UserOpsError):
 
 
 class ListSpec(BaseModel):
-    """One campaign list of one tool, as its exposure declares it."""
+    """One campaign list of one tool, as its rule declares it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

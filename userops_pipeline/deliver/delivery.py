@@ -131,7 +131,7 @@ def deliver(
 
 
 def as_delivered(name: str, last: LastDelivery) -> ListSpec:
-    """A list as its tool knows it, whatever its exposure says now."""
+    """A list as its tool knows it, whatever its rule says now."""
     return ListSpec.model_construct(
         name=name,
         tool=last.tool,

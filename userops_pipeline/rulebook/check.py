@@ -1,6 +1,6 @@
 """The judgement over a whole rulebook: every reason not to build, and every doubt, each with the file, the rule and the way to mend it.
 
-Add a check, in the file of its subject under checks/, when a mistake in the YAML would otherwise surface as wrong numbers, a broken build or a message to the wrong person.
+Add a check, in the file of its subject under checks/, when a mistake in the rules would otherwise surface as wrong numbers, a broken build or a message to the wrong person.
 Must not read data or files, and must not stop at the first problem.
 """
 

@@ -74,7 +74,7 @@ class ListOwner(Frozen):
 
 
 class ContactList(Told):
-    """One segment kept up to date in one campaign tool; a dbt exposure, so that the lineage ends there."""
+    """One segment kept up to date in one campaign tool; dbt is given it as an exposure, so that the lineage ends there."""
 
     owner: ListOwner = ListOwner()
     tool: str = ""

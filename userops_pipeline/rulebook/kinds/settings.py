@@ -1,4 +1,4 @@
-"""Settings that stand in the meta of a table beside or without rules, and that only dbt's SQL reads: what each table declares, and of which words.
+"""Settings that only dbt's SQL reads: which keys a section of theirs has, by the table that reads it, and of which words.
 
 Add a table here with its keys when its SQL begins to read one; what several tables may say is a vocabulary here. Must not hold a rule with a name
 of its own, which is a kind of its subject.
