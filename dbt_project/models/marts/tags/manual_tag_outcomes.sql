@@ -50,7 +50,8 @@ select
     case
         outcome
         when 'unknown_tag'
-        then 'There is no tag of this name, so it counts for nothing; correct the name, or add the tag to rules/tags.yml.'
+        then
+            'There is no tag of this name, so it counts for nothing; correct the name, or add the tag to rules/tags.yml.'
         when 'unknown_user'
         then
             'No user of this id is known, or the user is left out (test, bot, internal), so it counts for nothing; check the id.'
