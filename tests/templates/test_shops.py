@@ -233,6 +233,25 @@ def test_the_rules_of_the_shop_are_read_and_no_others(tmp_path: Path, inside: py
     assert line == "repeat_buyer:"
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("models: [{name: my_buyers", "models/mine.yml is not readable YAML"),
+        ("models: [{name: user_tags}]", "models/mine.yml describes user_tags, a table of the engine"),
+    ],
+)
+def test_a_paper_of_own_models_that_cannot_be_is_told_by_its_name(
+    text: str, words: str, tmp_path: Path, inside: pytest.MonkeyPatch
+) -> None:
+    folder = begin(tmp_path / "mine")
+    (folder / "models").mkdir()
+    (folder / "models" / "mine.yml").write_text(text, encoding="utf-8")
+    inside.chdir(folder)
+    shop_file.enter()
+    with pytest.raises(UserOpsError, match=words):
+        problems_of(registry.names())
+
+
 def test_the_command_begins_a_shop_and_says_what_comes_next(tmp_path: Path, inside: pytest.MonkeyPatch) -> None:
     inside.chdir(tmp_path)
     said = CliRunner().invoke(cli.main, ["init", "mine"], input="subscription\n")

@@ -37,7 +37,7 @@ def own_models() -> Path | None:
 
 def described(rules: Path, models: Path | None = None) -> Declarations:
     """The tables of the engine and of a folder of own models, with the rules of a folder, whatever is wrong with them."""
-    return Declarations(files_of(*filter(None, (DBT_PROJECT_DIR / "models", models))), read(rules))
+    return Declarations(files_of(DBT_PROJECT_DIR / "models", models), read(rules))
 
 
 def declarations() -> Declarations:

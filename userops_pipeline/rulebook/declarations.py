@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from userops_pipeline.ground.home import UserOpsError
 from userops_pipeline.rulebook.places import (
     LISTS,
     PLACES,
@@ -22,9 +23,10 @@ from userops_pipeline.rulebook.places import (
     TAGS,
     path_of,
 )
-from userops_pipeline.rulebook.rule_files import LOADER, Paragraphs
+from userops_pipeline.rulebook.rule_files import LOADER, UNREADABLE, Paragraphs
 
 Entry = dict[str, Any]
+OWN_MODELS = "models/marts/own"  # where the models of a shop are: published, tested and shown like ours
 LABELLED = ("int_user_features", "user_profile", "user_lifecycle", "int_user_community", TAGS)  # whose columns conditions name
 
 
@@ -140,15 +142,31 @@ class Declarations:
             )
 
 
-def files_of(*folders: Path) -> dict[str, Entry]:
-    """The YAML of these folders of models, by its path from the project."""
-    found: dict[str, Entry] = {}
-    for folder in folders:
-        for path in sorted(folder.rglob("*.yml")):
-            content = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 - the safe loader, in C
-            if isinstance(content, dict):
-                found[f"models/{path.relative_to(folder).as_posix()}"] = content
+def files_of(ours: Path, own: Path | None = None) -> dict[str, Entry]:
+    """The YAML of the engine's folder of models and of a shop's own, by its path from the project.
+
+    Raises:
+        UserOpsError: a file of the shop's own cannot be read, or describes a table of the engine.
+    """
+    found = {f"models/{path.relative_to(ours).as_posix()}": _content(path) for path in sorted(ours.rglob("*.yml"))}
+    if own is None:
+        return found
+    taken = {entry["name"] for _, entry in _entries(found, "models")}
+    for path in sorted(own.rglob("*.yml")):
+        name = f"models/{path.relative_to(own).as_posix()}"
+        try:
+            content = _content(path)
+        except UNREADABLE as error:
+            raise UserOpsError(f"{name} is not readable YAML: {' '.join(str(error).split())}") from None
+        if both := sorted(taken & {entry["name"] for _, entry in _entries({name: content}, "models")}):
+            raise UserOpsError(f"{name} describes {both[0]}, a table of the engine; give a model of your own a name of its own.")
+        found[f"{OWN_MODELS}/{path.relative_to(own).as_posix()}"] = content
     return found
+
+
+def _content(path: Path) -> Entry:
+    content = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 - the safe loader, in C
+    return content if isinstance(content, dict) else {}
 
 
 def _entries(files: Mapping[str, Entry], key: str) -> Iterator[tuple[str, Entry]]:

@@ -14,10 +14,9 @@ from typing import Any
 import yaml
 
 from userops_pipeline.ground.home import DBT_PROJECT_DIR, Home, write_atomically
-from userops_pipeline.rulebook.declarations import Declarations
+from userops_pipeline.rulebook.declarations import OWN_MODELS, Declarations
 from userops_pipeline.rulebook.places import LISTS, RULED_TABLES, SEGMENTS, TAGS
 
-OWN_MODELS = "models/marts/own"  # where the models of a shop are: published, tested and shown like ours
 LEFT = {"target", "logs", "dbt_packages"}
 CONTRACT = "contract_of"  # of the table it is asked for
 GENERATED = "macros/generated"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from userops_pipeline.ground.home import UserOpsError, write_json
+from userops_pipeline.ground.home import UserOpsError
 from userops_pipeline.rulebook.rule_files import own
 from userops_pipeline.templates.start import taken
 
@@ -62,11 +62,6 @@ def upgrades(rules: Path, kind: str) -> list[Upgrade]:
         for each in _between(before["rules"], taken(kind)["rules"])
         if mine.get(each.file, {}).get(each.rule) != taken(kind)["rules"].get(each.file, {}).get(each.rule)
     ]
-
-
-def remember(rules: Path, kind: str) -> None:
-    """From now on the shop is held against the template of the installed version."""
-    write_json(rules / ".template.json", taken(kind))
 
 
 def _between(before: Any, after: Any) -> Iterator[Difference]:

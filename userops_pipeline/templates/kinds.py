@@ -67,7 +67,6 @@ def paragraphs(text: str) -> dict[str, str]:
     lines = text.splitlines(keepends=True)
     starts = [key.start_mark.line for key, _ in tree.value]
     begins = [_with_comments(lines, start) for start in starts]
-    begins[0] = _with_comments(lines, starts[0])
     ends = [*begins[1:], len(lines)]
     found = {"": "".join(lines[: begins[0]])} if begins[0] else {}
     return found | {str(key.value): "".join(lines[a:b]) for (key, _), a, b in zip(tree.value, begins, ends, strict=True)}
