@@ -67,7 +67,7 @@ def summarise(home: Home) -> Summary:
     """
     database = home.published / "userops.duckdb"
     if not database.is_file():
-        raise UserOpsError("Nothing is published yet; run `make run`, or a night with `userops nightly --date D`.")
+        raise UserOpsError("Nothing is published yet; run every night with `userops run`, or one with `userops nightly --date D`.")
     current = generations.current(home)
     with duckdb.connect(str(database), read_only=True) as connection:
 
