@@ -64,8 +64,8 @@ def rules_list(words: tuple[str, ...]) -> None:
     if not found:
         out.print("No rule has all of these words.")
     for row in found:
-        out.print(f"[dim]{row.kind:8}[/]{row.name}  {row.label}  [dim]{row.file}[/]", soft_wrap=True)
-        out.print(f"        {row.rule}", soft_wrap=True, markup=False)
+        out.print(f"[dim]{row.kind:15}[/]{row.name}  {row.label}  [dim]{row.file}[/]", soft_wrap=True)
+        out.print(f"{'':15}{row.rule}", soft_wrap=True, markup=False)
 
 
 @rules.command("preview")
